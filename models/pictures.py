@@ -1,0 +1,62 @@
+"""Picture files to pixels and back."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from torch import Tensor
+
+SMALLEST, LARGEST = 16, 16384  # sides in pixels
+
+
+def read_picture(path: str | Path) -> Tensor:
+    """(3, H, W) RGB in [-1, 1]; turned upright as its EXIF says; transparency is dropped, grey becomes RGB."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no picture {path}; check the path")
+    return decode_picture(path.read_bytes(), path.name)
+
+
+def decode_picture(content: bytes, name: str) -> Tensor:
+    """read_picture for a file's content; the name is for the error message alone."""
+    try:
+        with Image.open(io.BytesIO(content)) as picture:
+            width, height = picture.size
+            if min(width, height) < SMALLEST or max(width, height) > LARGEST:
+                raise ValueError(f"{name} has {width}x{height} pixels, want {SMALLEST} to {LARGEST} on each side")
+            pixels = np.array(ImageOps.exif_transpose(picture).convert("RGB"))
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # SyntaxError: Pillow's for a damaged PNG
+        reason = "it is none" if isinstance(error, UnidentifiedImageError) else error
+        raise ValueError(f"cannot read {name} as a picture: {reason}. Save it again as PNG or JPEG") from error
+    return torch.from_numpy(pixels).permute(2, 0, 1).float() / 127.5 - 1
+
+
+def to_pil(picture: Tensor) -> Image.Image:
+    """(3, H, W) in [-1, 1] to an 8-bit RGB picture; read_picture's inverse, bit for bit."""
+    pixels = ((picture.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy())
+
+
+def write_picture(path: str | Path, picture: Tensor, model: str) -> None:
+    """Write (3, H, W) in [-1, 1]; a PNG says in its metadata that it is AI-generated, and by which model."""
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"no folder {path.parent} to write {path.name} into; make it first")
+    text = f"AI-generated face, DiffSFSR for ComfyUI, model {model}"
+    if path.suffix.lower() == ".png":
+        info = PngImagePlugin.PngInfo()
+        info.add_text("Software", "DiffSFSR for ComfyUI")
+        info.add_text("Comment", text)
+        info.add_itxt(
+            "DigitalSourceType", "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
+        )
+        to_pil(picture).save(path, pnginfo=info)
+        return
+    exif = Image.Exif()
+    exif[0x010E] = text  # ImageDescription
+    try:
+        to_pil(picture).save(path, exif=exif, quality=95)
+    except (ValueError, KeyError) as error:
+        raise ValueError(f'cannot write "{path.name}": {error}; end the name in .png, .jpg or .webp') from error

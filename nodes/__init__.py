@@ -1,0 +1,35 @@
+"""The pack's nodes: thin; they convert, call models/, and convert back. What is heavy is imported when a node runs."""
+
+import logging
+
+from comfy_api.latest import ComfyExtension, io
+
+
+class DiffSFSRExtension(ComfyExtension):
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        try:
+            return list_nodes()
+        except Exception:
+            logging.exception("DiffSFSR cannot load its nodes")  # the host would log one line without the place
+            raise
+
+
+def list_nodes() -> list[type[io.ComfyNode]]:
+    from .background import DiffSFSRExtractBackground, DiffSFSRPasteFaceBack
+    from .conditioning import DiffSFSRConditioning
+    from .expression import DiffSFSRExpressionByLabel, DiffSFSRExpressionFromImage
+    from .identity import DiffSFSREncodeIdentity
+    from .load import DiffSFSRLoad, register_folders
+    from .sampling import DiffSFSRSampler
+
+    register_folders()
+    return [
+        DiffSFSRLoad,
+        DiffSFSREncodeIdentity,
+        DiffSFSRExpressionByLabel,
+        DiffSFSRExpressionFromImage,
+        DiffSFSRExtractBackground,
+        DiffSFSRConditioning,
+        DiffSFSRSampler,
+        DiffSFSRPasteFaceBack,
+    ]

@@ -1,0 +1,89 @@
+"""DiffSFSR Conditioning: codes and background as the host's own CONDITIONING, for KSampler and every guider."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import comfy.model_management
+import torch
+from comfy_api.latest import io
+
+from ..models.codes import Background, Expression, Identity, repeat_background
+from .pictures import to_image
+from .types import CATEGORY, BackgroundType, DiffSFSRType, ExpressionType, IdentityType, Loaded
+
+if TYPE_CHECKING:
+    from comfy.sd import VAE
+
+IDENTITY_TIP = "Who the face is to be. Without it the face keeps its own identity: only the expression changes."
+EXPRESSION_TIP = "What the face is to do. Without it the face keeps its own expression: only the person changes."
+
+
+class DiffSFSRConditioning(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="DiffSFSRConditioning",
+            display_name="DiffSFSR Conditioning",
+            category=CATEGORY,
+            description="Identity, expression and background as ordinary conditioning, for KSampler or a guider with "
+            "Load DiffSFSR's MODEL. VAE Decode and Paste Face Back finish the picture.",
+            inputs=[
+                DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),
+                io.Vae.Input("vae", tooltip="From Load DiffSFSR."),
+                BackgroundType.Input("background", tooltip="From Extract Background."),
+                IdentityType.Input("identity", optional=True, tooltip=IDENTITY_TIP),
+                ExpressionType.Input("expression", optional=True, tooltip=EXPRESSION_TIP),
+            ],
+            outputs=[
+                io.Conditioning.Output(id="positive", display_name="positive", tooltip="Identity and expression."),
+                io.Conditioning.Output(
+                    id="middle", display_name="middle", tooltip="Identity only, for guiders with three conditionings."
+                ),
+                io.Conditioning.Output(
+                    id="negative",
+                    display_name="negative",
+                    tooltip="Neither identity nor expression; not an empty prompt, and nothing can take its place.",
+                ),
+                io.Latent.Output(
+                    id="latent", display_name="latent", tooltip="Empty latents of the right size; use denoise 1."
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        diffsfsr: Loaded,
+        vae: VAE,
+        background: Background,
+        identity: Identity | None = None,
+        expression: Expression | None = None,
+    ) -> io.NodeOutput:
+        return io.NodeOutput(*condition(diffsfsr, vae, background, identity, expression))
+
+
+def condition(
+    diffsfsr: Loaded, vae: VAE, background: Background, identity: Identity | None, expression: Expression | None
+) -> tuple[list, list, list, dict]:
+    """Positive, middle and negative CONDITIONING, and LATENT; each for a batch of B faces.
+
+    B is the number of faces in the background, or of identities or expressions where it has one face.
+    """
+    encoders = diffsfsr.ready()
+    config = encoders.config
+    if vae.latent_channels != config.latent_channels:
+        raise ValueError(
+            f"got a VAE with {vae.latent_channels} latent channels, want {config.latent_channels}: "
+            "connect the VAE of the same Load DiffSFSR node"
+        )
+    tokens = encoders.tokens(identity, expression, background)
+    count, device = len(tokens.full), comfy.model_management.intermediate_device()
+    latents = vae.encode(to_image(encoders.masked_crop(background)))  # raw, (N, C, h, w): the host scales them itself
+    background = repeat_background(background, count)
+    extra = {
+        "concat_latent_image": latents.expand(count, -1, -1, -1),
+        "concat_mask": background.mask,  # (B, 1, S, S): the host shrinks and rounds it
+    }
+    conditionings = [[[each.to(device), dict(extra)]] for each in (tokens.full, tokens.identity_only, tokens.null)]
+    return *conditionings, {"samples": torch.zeros(count, *latents.shape[1:], device=device)}

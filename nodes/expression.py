@@ -1,0 +1,109 @@
+"""Expressions: by one of the 135 words, or read from a photo."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from comfy_api.latest import io
+from torch import Tensor, cat
+
+from ..models.codes import Expression
+from ..models.labels import read_labels
+from .faces import chosen, face_inputs
+from .pictures import from_image
+from .types import CATEGORY, DiffSFSRType, ExpressionType, Loaded, on_cpu
+
+LIBRARY = Path(__file__).resolve().parents[1] / "assets" / "expressions.json"
+
+
+@lru_cache(maxsize=1)
+def labels() -> tuple[str, ...]:
+    """The host asks for the nodes' inputs again and again, and the words do not change."""
+    return read_labels(LIBRARY)
+
+
+def intensity_input() -> io.Float.Input:
+    return io.Float.Input(
+        "intensity",
+        default=1.0,
+        min=0.0,
+        max=1.5,
+        step=0.05,
+        tooltip="0 is a neutral face, 1 the expression as it is, more exaggerates it.",
+    )
+
+
+class DiffSFSRExpressionByLabel(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="DiffSFSRExpressionByLabel",
+            display_name="Expression by Label",
+            category=CATEGORY,
+            description="An expression by one of 135 emotion words, such as joy, contempt or homesickness.",
+            inputs=[
+                DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),
+                io.Combo.Input("label", options=list(labels()), default="joy", tooltip="What the face is to express."),
+                io.Int.Input(
+                    "variant",
+                    default=0,
+                    min=0,
+                    max=99,
+                    tooltip="Some words have more than one face; 0 is the most usual one.",
+                ),
+                intensity_input(),
+            ],
+            outputs=[
+                ExpressionType.Output(id="expression", display_name="EXPRESSION", tooltip="What the face is to do."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, diffsfsr: Loaded, label: str, variant: int, intensity: float) -> io.NodeOutput:
+        return io.NodeOutput(on_cpu(diffsfsr.ready().label(label, variant, intensity)))
+
+
+class DiffSFSRExpressionFromImage(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="DiffSFSRExpressionFromImage",
+            display_name="Expression from Image",
+            category=CATEGORY,
+            description="Reads the expression of a face in a picture. Who it is does not matter.",
+            inputs=[
+                DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),
+                io.Image.Input("image", tooltip="The expression to copy; a batch gives a batch of expressions."),
+                io.Image.Input(
+                    "neutral",
+                    optional=True,
+                    tooltip="The same person with a neutral face. It tells apart how the face is built from what it "
+                    "does, and makes the copy more exact; without it an average neutral face is assumed.",
+                ),
+                intensity_input(),
+                *face_inputs(),
+            ],
+            outputs=[
+                ExpressionType.Output(id="expression", display_name="EXPRESSION", tooltip="What the face is to do."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        diffsfsr: Loaded,
+        image: Tensor,
+        intensity: float,
+        face: str,
+        face_number: int,
+        neutral: Tensor | None = None,
+    ) -> io.NodeOutput:
+        encoders, rest = diffsfsr.ready(), None
+        if neutral is not None:
+            if len(neutral) != 1:
+                raise ValueError(f"got {len(neutral)} neutral photos, want one")
+            rest = from_image(neutral, "neutral photo")[0]
+        codes = [
+            encoders.expression(picture, rest, chosen(face, face_number), intensity).code
+            for picture in from_image(image, "expression photo")
+        ]
+        return io.NodeOutput(on_cpu(Expression(cat(codes), "photo")))

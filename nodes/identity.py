@@ -1,0 +1,40 @@
+"""Encode Identity: who the face is to be."""
+
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from .faces import chosen, face_inputs
+from .pictures import from_image, to_image
+from .types import CATEGORY, DiffSFSRType, IdentityType, Loaded, on_cpu
+
+
+class DiffSFSREncodeIdentity(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="DiffSFSREncodeIdentity",
+            display_name="Encode Identity",
+            category=CATEGORY,
+            description="Reads who a person is from one or more photos. More photos of the same person, as a batch, "
+            "give a better likeness than one. Expression and head pose of the photos do not matter.",
+            inputs=[
+                DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),
+                io.Image.Input("image", tooltip="Photos of one person; a batch is merged into one identity."),
+                *face_inputs(),
+            ],
+            outputs=[
+                IdentityType.Output(id="identity", display_name="IDENTITY", tooltip="Who the face is to be."),
+                io.Image.Output(
+                    id="aligned",
+                    display_name="aligned face",
+                    tooltip="The faces as the recogniser saw them, 112 px each: check that the right person was found.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, diffsfsr: Loaded, image: Tensor, face: str, face_number: int) -> io.NodeOutput:
+        pictures = list(from_image(image, "identity photo"))
+        identity, faces = diffsfsr.ready().identity(pictures, chosen(face, face_number))
+        aligned = to_image(faces)
+        return io.NodeOutput(on_cpu(identity), aligned, ui=ui.PreviewImage(aligned, cls=cls))

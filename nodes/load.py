@@ -1,0 +1,122 @@
+"""Load DiffSFSR: one weight file into a MODEL, a VAE and everything else. Nothing else here knows the file's layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import comfy.model_management
+import folder_paths
+import torch
+from comfy.model_patcher import ModelPatcher
+from comfy_api.latest import io
+
+from .compat import only_known
+from .types import CATEGORY, DiffSFSRType, Loaded
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..models.config import Config
+    from ..models.encoders import Encoders
+
+FOLDER = "diffsfsr"
+ASSETS = Path(__file__).resolve().parents[1] / "assets"
+BUNDLED = ("mini.safetensors",)  # of the files in assets/, those that are checkpoints
+
+
+def register_folders() -> None:
+    """models/diffsfsr and models/mediapipe, beside what extra_model_paths.yaml may have named already."""
+    for name, extensions in ((FOLDER, {".safetensors"}), ("mediapipe", {".task", ".safetensors"})):
+        folders, known = folder_paths.folder_names_and_paths.get(name, ([], set()))
+        default = str(Path(folder_paths.models_dir) / name)
+        folders = folders if default in folders else [*folders, default]
+        folder_paths.folder_names_and_paths[name] = (folders, set(known) | extensions)
+
+
+def checkpoints() -> dict[str, Path | None]:
+    """Names to choose from, the bundled ones first, with the paths of these; the user's own files go before them."""
+    own = folder_paths.get_filename_list(FOLDER)
+    bundled = {name: ASSETS / name for name in BUNDLED if (ASSETS / name).is_file() and name not in own}
+    return bundled | dict.fromkeys(own)
+
+
+class DiffSFSRLoad(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="DiffSFSRLoad",
+            display_name="Load DiffSFSR",
+            category=CATEGORY,
+            description="Loads a DiffSFSR checkpoint: the model that paints a face with identity, expression and "
+            "background controlled separately. A small one comes with the pack; put others into models/diffsfsr.",
+            **only_known(io.Schema, search_aliases=["face swap", "reenactment", "expression", "portrait"]),
+            inputs=[
+                io.Combo.Input(
+                    "checkpoint",
+                    options=list(checkpoints()),
+                    tooltip="A .safetensors file in models/diffsfsr, or one that comes with the pack (mini).",
+                ),
+            ],
+            outputs=[
+                DiffSFSRType.Output(
+                    id="diffsfsr",
+                    display_name="DIFFSFSR",
+                    tooltip="Face finder, encoders and expression library of the checkpoint; all other nodes need it.",
+                ),
+                io.Model.Output(
+                    id="model",
+                    display_name="MODEL",
+                    tooltip="The denoiser, for KSampler, guiders and model patches. DiffSFSR Sampler has it already.",
+                ),
+                io.Vae.Output(
+                    id="vae",
+                    display_name="VAE",
+                    tooltip="The checkpoint's own autoencoder, for VAE Decode and DiffSFSR Conditioning. It fits no "
+                    "other model.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, checkpoint: str) -> io.NodeOutput:
+        loaded = load(find(checkpoint))
+        return io.NodeOutput(loaded, loaded.model, loaded.vae)
+
+
+def find(name: str) -> Path:
+    """The path of a checkpoint that is on the list; a name is never used as a path."""
+    known = checkpoints()
+    if name not in known:
+        raise ValueError(
+            f'there is no checkpoint "{name}"; choose one of {sorted(known)}, or put the file into models/{FOLDER}'
+        )
+    return known[name] or Path(folder_paths.get_full_path_or_raise(FOLDER, name))
+
+
+def load(path: Path) -> Loaded:
+    """Raises ValueError for a file that is broken, incomplete or no DiffSFSR checkpoint."""
+    from ..models.checkpoint import read_checkpoint
+    from ..models.encoders import Encoders
+    from ..models.face_mesh import find_task_file
+
+    task_file = find_task_file([Path(folder) for folder in folder_paths.get_folder_paths("mediapipe")])
+    config, weights = read_checkpoint(path, parts=("unet", "vae"))
+    return assemble(config, Encoders.load(path, task_file), weights["unet"], weights["vae"])
+
+
+def assemble(config: Config, encoders: Encoders, unet: dict[str, Tensor], autoencoder: dict[str, Tensor]) -> Loaded:
+    """The parts of a checkpoint, put into the host's hands; the last two are state dicts by diffusers' names."""
+    from .native import load_model, load_vae
+
+    vae = load_vae(config, autoencoder)
+    grey = vae.encode(torch.full((1, 64, 64, 3), 0.5)).mean((0, 2, 3))  # (C,) raw latents
+    if not grey.isfinite().all():
+        raise ValueError("the checkpoint's autoencoder gives no numbers (NaN); get the file again")
+    patcher = ModelPatcher(
+        # the host sets `device` on what it moves, and Encoders has that as a property
+        torch.nn.ModuleDict({"encoders": encoders}),
+        load_device=comfy.model_management.text_encoder_device(),
+        offload_device=comfy.model_management.text_encoder_offload_device(),
+    )
+    return Loaded(patcher, load_model(config, unet, grey), vae)

@@ -1,0 +1,68 @@
+"""The host's IMAGE and MASK to and from what models/ works on."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..models.codes import repeat_background
+from ..models.compositing import paste_faces
+from .types import Scene
+
+
+def colours(image: Tensor, what: str) -> Tensor:
+    """An IMAGE (B, H, W, 1, 3 or 4) as (B, H, W, 3) float32; transparency is dropped, grey is repeated.
+
+    what    the picture's role, for the message of a ValueError on an empty or broken one
+    """
+    if image.ndim != 4 or 0 in image.shape or image.shape[-1] not in (1, 3, 4):
+        raise ValueError(f"got a {what} of shape {tuple(image.shape)}, want (pictures, height, width, 1, 3 or 4)")
+    if not image.isfinite().all():
+        raise ValueError(
+            f"the {what} has pixels that are no numbers (NaN or infinite); check the node that it comes from"
+        )
+    return (image.expand(-1, -1, -1, 3) if image.shape[-1] == 1 else image[..., :3]).float()
+
+
+def from_image(image: Tensor, what: str) -> Tensor:
+    """An IMAGE (B, H, W, C) in [0, 1] -> (B, 3, H, W) in [-1, 1]."""
+    return (colours(image, what).clamp(0, 1) * 2 - 1).movedim(-1, 1).cpu()
+
+
+def to_image(pictures: Tensor) -> Tensor:
+    """(B, 3, H, W) in [-1, 1] -> IMAGE (B, H, W, 3) in [0, 1]."""
+    return (pictures.movedim(1, -1).float().cpu() / 2 + 0.5).clamp(0, 1)
+
+
+def from_mask(mask: Tensor, pictures: Tensor) -> Tensor:
+    """A MASK (B or 1, h, w) -> (P, 1, H, W) in 0..1, at the pictures' size.
+
+    pictures  (P, 3, H, W)
+    """
+    mask = mask.reshape(-1, 1, *mask.shape[-2:]).float().cpu()
+    if not mask.isfinite().all() or not (mask > 0).any():
+        raise ValueError(
+            "the mask is empty: paint over the face that is to be replaced, or disconnect the mask "
+            "(Load Image gives an empty one for pictures without transparency)"
+        )
+    if len(mask) not in (1, len(pictures)):
+        raise ValueError(f"got {len(mask)} masks for {len(pictures)} pictures, want one each, or one for all")
+    mask = F.interpolate(mask, size=pictures.shape[-2:], mode="bilinear", align_corners=False)
+    return mask.clamp(0, 1).expand(len(pictures), -1, -1, -1)
+
+
+def put_back(crops: Tensor, scene: Scene) -> Tensor:
+    """Faces into their pictures; pixels that this leaves alone are those of the scene's IMAGE, bit for bit.
+
+    crops    (B, kS, kS, 3) IMAGE
+    returns  IMAGE (R, H, W, 3), as models/compositing.py makes them
+    """
+    faces, size = len(scene.index), scene.crop.shape[-1]
+    height, width = crops.shape[1:3]
+    if height != width or width < size:
+        raise ValueError(f"got a face crop of {width}x{height} pixels, want a square one of {size} or more")
+    if faces > 1 and len(crops) != faces:
+        raise ValueError(f"got {len(crops)} face crops for a background with {faces} faces, want one for each")
+    results = paste_faces(from_image(crops, "face crop"), scene)
+    index = torch.unique(scene.index) if faces > 1 else repeat_background(scene, len(results)).index
+    untouched = (results == scene.pictures[index]).movedim(1, -1)
+    return torch.where(untouched, scene.image[index], to_image(results))

@@ -1,0 +1,193 @@
+"""DiffSFSR Sampler: the denoising loop by the host's samplers, with a scale each for identity and expression (ours)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import comfy.model_management
+import comfy.sample
+import comfy.samplers
+import comfy.utils
+import latent_preview
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..models.codes import Expression, Identity
+from .compat import only_known
+from .conditioning import EXPRESSION_TIP, IDENTITY_TIP, condition
+from .pictures import put_back
+from .types import CATEGORY, BackgroundType, DiffSFSRType, ExpressionType, IdentityType, Loaded, Scene
+
+if TYPE_CHECKING:
+    from comfy.model_patcher import ModelPatcher
+    from comfy.sd import VAE
+
+
+class TwoStepGuider(comfy.samplers.CFGGuider):
+    """null + identity_scale (identity - null) + expression_scale (full - identity), on estimates of the clean latents.
+
+    A branch whose weight is zero is not run, so equal scales cost as much as plain guidance, and give the same.
+    """
+
+    def set_conds(self, positive: list, middle: list, negative: list) -> None:
+        self.inner_set_conds({"positive": positive, "middle": middle, "negative": negative})
+
+    def set_scales(self, identity_scale: float, expression_scale: float) -> None:
+        self.identity_scale, self.expression_scale = identity_scale, expression_scale
+
+    def predict_noise(self, x: Tensor, timestep: Tensor, model_options: dict = {}, seed: int | None = None) -> Tensor:  # noqa: B006  the host's signature
+        who, what = self.identity_scale, self.expression_scale
+        full, identity, null = (self.conds[name] for name in ("positive", "middle", "negative"))
+        if math.isclose(who, what):
+            pair = null, full, what
+        elif math.isclose(who, 1):
+            pair = identity, full, what
+        elif what == 0:
+            pair = null, identity, who
+        else:
+            outputs = comfy.samplers.calc_cond_batch(
+                self.inner_model, [null, identity, full], x, timestep, model_options
+            )
+            guided = comfy.samplers.cfg_function(
+                self.inner_model, outputs[1], outputs[0], who, x, timestep, model_options, cond=identity, uncond=null
+            )
+            return guided + what * (outputs[2] - outputs[1])
+        return comfy.samplers.sampling_function(self.inner_model, x, timestep, *pair, model_options, seed)
+
+
+def sample(
+    model: ModelPatcher,
+    conditionings: tuple[list, list, list],
+    latent: dict,
+    seed: int,
+    steps: int,
+    sampler_name: str,
+    scheduler: str,
+    identity_scale: float,
+    expression_scale: float,
+) -> Tensor:
+    """Raw latents (B, C, h, w). Noise, sampler and steps are those of the host's KSampler with denoise 1."""
+    guider = TwoStepGuider(model)
+    guider.set_conds(*conditionings)
+    guider.set_scales(identity_scale, expression_scale)
+    ksampler = comfy.samplers.KSampler(
+        model, steps, model.load_device, sampler_name, scheduler, denoise=1.0, model_options=model.model_options
+    )
+    empty = latent["samples"]
+    samples = guider.sample(
+        comfy.sample.prepare_noise(empty, seed),
+        empty,
+        comfy.samplers.sampler_object(sampler_name),
+        ksampler.sigmas,
+        callback=latent_preview.prepare_callback(model, steps),
+        disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+        seed=seed,
+    )
+    return samples.to(comfy.model_management.intermediate_device())
+
+
+def scale_input(name: str, default: float, tooltip: str) -> io.Float.Input:
+    return io.Float.Input(name, default=default, min=0.0, max=10.0, step=0.1, round=0.01, tooltip=tooltip)
+
+
+class DiffSFSRSampler(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        advanced = only_known(io.Combo.Input, advanced=True)
+        return io.Schema(
+            node_id="DiffSFSRSampler",
+            display_name="DiffSFSR Sampler",
+            category=CATEGORY,
+            description="Paints a face with the given identity and expression into the background's picture.",
+            **only_known(io.Schema, search_aliases=["face swap", "reenactment", "portrait"]),
+            inputs=[
+                DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),
+                BackgroundType.Input("background", tooltip="From Extract Background."),
+                IdentityType.Input("identity", optional=True, tooltip=IDENTITY_TIP),
+                ExpressionType.Input("expression", optional=True, tooltip=EXPRESSION_TIP),
+                io.Model.Input("model", optional=True, tooltip="Load DiffSFSR's MODEL with patches, if you want any."),
+                io.Vae.Input(
+                    "vae", optional=True, tooltip="A VAE in place of Load DiffSFSR's own, of the same latents."
+                ),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=0xFFFFFFFFFFFFFFFF,
+                    control_after_generate=True,
+                    tooltip="Another seed gives another take of the same face.",
+                ),
+                io.Int.Input("steps", default=20, min=1, max=1000, tooltip="20 are enough for most faces."),
+                io.Combo.Input(
+                    "sampler_name",
+                    options=comfy.samplers.KSampler.SAMPLERS,
+                    default="euler",
+                    tooltip="How the noise is taken off, step by step.",
+                    **advanced,
+                ),
+                io.Combo.Input(
+                    "scheduler",
+                    options=comfy.samplers.KSampler.SCHEDULERS,
+                    default="simple",
+                    tooltip="How the steps are spread over the noise levels.",
+                    **advanced,
+                ),
+                scale_input("identity_scale", 2.0, "How hard the likeness is pressed for; 1 is no pressure."),
+                scale_input(
+                    "expression_scale",
+                    1.5,
+                    "How hard the expression is pressed for; 1 is no pressure. If both scales are equal, a step is a "
+                    "third faster.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(
+                    id="image",
+                    display_name="image",
+                    tooltip="The background's pictures with the new faces; outside of the mask not a bit is changed.",
+                ),
+                io.Image.Output(
+                    id="crop",
+                    display_name="crop",
+                    tooltip="The faces alone, as the model painted them, for an upscaler and Paste Face Back.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        diffsfsr: Loaded,
+        background: Scene,
+        seed: int,
+        steps: int,
+        sampler_name: str,
+        scheduler: str,
+        identity_scale: float,
+        expression_scale: float,
+        identity: Identity | None = None,
+        expression: Expression | None = None,
+        model: ModelPatcher | None = None,
+        vae: VAE | None = None,
+    ) -> io.NodeOutput:
+        from .native import DiffSFSRModelConfig
+
+        for name, value, known in (
+            ("sampler_name", sampler_name, comfy.samplers.KSampler.SAMPLERS),
+            ("scheduler", scheduler, comfy.samplers.KSampler.SCHEDULERS),
+        ):
+            if value not in known:
+                raise ValueError(f'got {name} "{value}", want one of {", ".join(known)}')
+        model = diffsfsr.model if model is None else model
+        vae = diffsfsr.vae if vae is None else vae
+        if not isinstance(model.model.model_config, DiffSFSRModelConfig):
+            raise ValueError(
+                "the MODEL is not DiffSFSR's: connect that of Load DiffSFSR, with patches or without, or none"
+            )
+        *conditionings, latent = condition(diffsfsr, vae, background, identity, expression)
+        samples = sample(
+            model, conditionings, latent, seed, steps, sampler_name, scheduler, identity_scale, expression_scale
+        )
+        crop = vae.decode(samples)
+        return io.NodeOutput(put_back(crop, background), crop)

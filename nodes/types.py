@@ -1,0 +1,61 @@
+"""What travels between the nodes. Everything on a wire lies on the CPU; the codes are models/codes.py's.
+
+DIFFSFSR             Loaded: a checkpoint
+DIFFSFSR_IDENTITY    codes.Identity
+DIFFSFSR_EXPRESSION  codes.Expression
+DIFFSFSR_BACKGROUND  Scene: codes.Background, and the IMAGE that it was read from
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import comfy.model_management
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..models.codes import Background, Expression, Identity
+
+if TYPE_CHECKING:
+    from comfy.model_patcher import ModelPatcher
+    from comfy.sd import VAE
+
+    from ..models.encoders import Encoders
+
+CATEGORY = "DiffSFSR"
+
+DiffSFSRType = io.Custom("DIFFSFSR")
+IdentityType = io.Custom("DIFFSFSR_IDENTITY")
+ExpressionType = io.Custom("DIFFSFSR_EXPRESSION")
+BackgroundType = io.Custom("DIFFSFSR_BACKGROUND")
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A checkpoint: its own networks, and MODEL and VAE for the nodes that are not given others."""
+
+    encoders: ModelPatcher  # of a ModuleDict with one entry, "encoders"
+    model: ModelPatcher
+    vae: VAE
+
+    def ready(self) -> Encoders:
+        """The encoders on the device that the host wants them to run on."""
+        # they are made of plain layers, which the host can only move as a whole
+        comfy.model_management.load_models_gpu([self.encoders], force_full_load=True)
+        return self.encoders.model["encoders"]
+
+
+@dataclass(frozen=True)
+class Scene(Background):
+    """A background that still knows the IMAGE it came from, so that untouched pixels come out bit for bit."""
+
+    image: Tensor  # (P, H, W, 3)
+
+    @classmethod
+    def of(cls, background: Background, image: Tensor) -> Scene:
+        return cls(**vars(background), image=image)
+
+
+def on_cpu(code: Identity | Expression) -> Identity | Expression:
+    return replace(code, code=code.code.cpu())

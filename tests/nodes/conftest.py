@@ -1,0 +1,117 @@
+"""A ComfyUI in this process, without its server: COMFYUI or .comfyui/ComfyUI says where it is."""
+
+import asyncio
+import importlib
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import openpeople
+import pytest
+import torch
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def host(tmp_path_factory):
+    """The host's modules by name, with its core nodes and this pack loaded as the host loads it."""
+    folder = Path(os.environ.get("COMFYUI", ROOT / ".comfyui" / "ComfyUI"))
+    if not (folder / "nodes.py").is_file():
+        pytest.skip(f"no ComfyUI in {folder}; `make test` installs one")
+    base = tmp_path_factory.mktemp("host")
+    for name in ("custom_nodes", "models", "input", "output", "user", "temp"):
+        (base / name).mkdir()
+    pack = str(base / "custom_nodes" / "diffsfsr-under-test")  # also the name under which the host imports it
+    Path(pack).symlink_to(ROOT)
+    sys.path.append(str(folder))
+    arguments, sys.argv = sys.argv, ["main.py", "--cpu", "--base-directory", str(base), "--disable-api-nodes"]
+    import comfy.options
+
+    comfy.options.enable_args_parsing()
+    import comfy.cli_args  # noqa: F401  reads the arguments above
+
+    sys.argv = arguments
+    importlib.import_module("utils.install_util")  # before `nodes`, which puts a folder with another `utils` first
+    import execution
+    import folder_paths
+    import server
+
+    import nodes
+
+    # the host's `nodes` put its comfy/ folder first on the path; no other test should see that
+    sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != (folder / "comfy").resolve()]
+    loop = asyncio.new_event_loop()
+    server.PromptServer(loop)
+    loop.run_until_complete(nodes.init_extra_nodes(init_custom_nodes=False, init_api_nodes=False))
+    loaded = loop.run_until_complete(nodes.load_custom_node(pack, module_parent="custom_nodes"))
+    name = pack.replace(".", "_x_")  # under which the host imported the pack
+    yield SimpleNamespace(
+        base=base, loop=loop, nodes=nodes, folder_paths=folder_paths, execution=execution, pack=name, loaded=loaded,
+        part=lambda path: importlib.import_module(f"{name}.{path}"),
+    )  # fmt: skip
+    loop.close()
+
+
+@pytest.fixture(scope="session")
+def run(host):
+    """Execute a node by its id, as the host does: under inference mode; returns its outputs."""
+
+    def run(node_id: str, **inputs) -> tuple:
+        with torch.inference_mode():
+            return host.nodes.NODE_CLASS_MAPPINGS[node_id].execute(**inputs).args
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def untrained(host) -> SimpleNamespace:
+    """Config and networks of a small checkpoint with random weights; face mesh and library are the real ones."""
+    generator = torch.Generator().manual_seed(6)
+    config = host.part("models.config").mini(
+        widths=(32, 64), layers=1, heads=2, context=48, latent_scale=0.4, autoencoder_widths=(32, 32, 32, 32)
+    )
+    mesh = host.part("models.face_mesh")
+    parts = SimpleNamespace(
+        config=config,
+        unet=host.part("models.denoiser").Denoiser(config).unet,
+        vae=host.part("models.autoencoder").build_autoencoder(
+            config.autoencoder_widths, config.autoencoder_layers, config.latent_channels, config.latent_scale
+        ),
+        encoders=host.part("models.encoders").Encoders(
+            config,
+            mesh.FaceMesh.load(mesh.find_task_file([])),
+            {"face-s": host.part("models.recogniser").Recogniser()},
+            host.part("models.library").ExpressionLibrary.load(ROOT / "assets" / "expressions.json"),
+        ),
+    )
+    for network in (parts.unet, parts.vae, parts.encoders.recognisers, parts.encoders.conditioner):
+        for weight in network.parameters():
+            weight.data += 0.05 * torch.randn(weight.shape, generator=generator)
+        network.eval().requires_grad_(False)
+    return parts
+
+
+@pytest.fixture(scope="session")
+def diffsfsr(host, untrained):
+    """What Load DiffSFSR puts on its first wire."""
+    with torch.inference_mode():
+        return host.part("nodes.load").assemble(
+            untrained.config, untrained.encoders, untrained.unet.state_dict(), untrained.vae.state_dict()
+        )
+
+
+@pytest.fixture(scope="session")
+def people():
+    """A function: number of one of openpeople's people, which photo -> IMAGE (1, 384, W, 3)."""
+    folders = sorted((Path(openpeople.__file__).parent / "data" / "curated").glob("P*/assets"))
+
+    def photo(number: int, name: str = "studio_portrait", height: int = 384) -> torch.Tensor:
+        picture = Image.open(folders[number] / f"{name}.jpg").convert("RGB")
+        picture = picture.resize((round(picture.width * height / picture.height), height), Image.Resampling.LANCZOS)
+        return torch.from_numpy(np.array(picture)).float()[None] / 255
+
+    return photo

@@ -1,0 +1,125 @@
+"""Where checkpoints come from, and which files are refused."""
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+pytestmark = pytest.mark.host
+
+
+@pytest.fixture(scope="module")
+def load(host):
+    return host.part("nodes.load")
+
+
+@pytest.fixture
+def folder(host, load):
+    """The user's own folder for checkpoints."""
+    folder = host.base / "models" / "diffsfsr"
+    folder.mkdir(exist_ok=True)
+    yield folder
+    for file in folder.iterdir():
+        file.unlink()
+    host.folder_paths.filename_list_cache.clear()
+
+
+@pytest.fixture
+def choices(host):
+    def choices():
+        host.folder_paths.filename_list_cache.clear()
+        return host.nodes.NODE_CLASS_MAPPINGS["DiffSFSRLoad"].INPUT_TYPES()["required"]["checkpoint"][1]["options"]
+
+    return choices
+
+
+def save(host, path, untrained, **changes):
+    """A checkpoint file of the untrained networks."""
+    config = SimpleNamespace(to_dict=lambda: untrained.config.to_dict() | changes)
+    parts = {"unet": untrained.unet, "vae": untrained.vae, "conditioner": untrained.encoders.conditioner}
+    host.part("models.checkpoint").save_checkpoint(path, config, parts, step=0)
+
+
+def test_only_checkpoints_are_on_the_list(choices, folder, load):
+    bundled = [name for name in load.BUNDLED if (load.ASSETS / name).is_file()]
+    (folder / "mine.safetensors").touch()
+    (folder / "notes.txt").touch()
+    assert choices() == [*bundled, "mine.safetensors"]
+
+
+def test_a_file_of_the_user_goes_before_a_bundled_one_of_the_same_name(choices, folder, load):
+    (folder / "mini.safetensors").touch()
+    assert choices().count("mini.safetensors") == 1
+    assert load.find("mini.safetensors") == folder / "mini.safetensors"
+
+
+def test_folders_that_the_user_named_stay(host, load, tmp_path):
+    folders, extensions = host.folder_paths.folder_names_and_paths["diffsfsr"]
+    host.folder_paths.folder_names_and_paths["diffsfsr"] = ([str(tmp_path)], set())
+    load.register_folders()
+    assert host.folder_paths.folder_names_and_paths["diffsfsr"] == ([str(tmp_path), *folders], {".safetensors"})
+    host.folder_paths.folder_names_and_paths["diffsfsr"] = (folders, extensions)
+
+
+@pytest.mark.parametrize("name", ["other.safetensors", "../mini.safetensors", "/etc/hosts", "expressions.json", ""])
+def test_names_that_are_not_on_the_list_are_refused(run, name):
+    with pytest.raises(ValueError, match="there is no checkpoint"):
+        run("DiffSFSRLoad", checkpoint=name)
+
+
+def test_broken_and_foreign_files_are_refused_in_words(host, run, folder, untrained):
+    save(host, folder / "whole.safetensors", untrained)
+    (folder / "cut.safetensors").write_bytes((folder / "whole.safetensors").read_bytes()[:5000])
+    (folder / "text.safetensors").write_text("not a checkpoint")
+    save(host, folder / "stranger.safetensors", untrained, recognisers=["nobody"])
+    save(host, folder / "misfit.safetensors", untrained, heads=3, widths=[64, 64], recognisers=[])
+    for name, message in (
+        ("cut", "incomplete"),
+        ("text", "incomplete or no .safetensors"),
+        ("stranger", 'the recogniser "nobody"'),
+        ("misfit", "do not fit"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            run("DiffSFSRLoad", checkpoint=f"{name}.safetensors")
+
+
+def test_the_bundled_checkpoint_loads(run):
+    loaded, model, vae = run("DiffSFSRLoad", checkpoint="mini.safetensors")
+    config = loaded.ready().config
+    assert config.name == "mini" and vae.latent_channels == config.latent_channels
+    assert all(weight.isfinite().all() for weight in model.model.parameters())
+    with torch.inference_mode():
+        grey = vae.decode(vae.encode(torch.full((1, 128, 128, 3), 0.5)))
+    assert (grey - 0.5).abs().mean() < 0.05
+
+
+ALONE = """
+import importlib.util, sys, time
+comfyui, folder = sys.argv[1:]
+sys.argv[1:] = []
+sys.path.append(comfyui)
+from comfy.cli_args import args
+args.cpu = True
+import comfy.sample, comfy_api.latest, latent_preview
+spec = importlib.util.spec_from_file_location("pack", folder + "/__init__.py", submodule_search_locations=[folder])
+sys.modules["pack"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules["pack"])
+start = time.process_time()
+from pack.nodes import list_nodes
+for node in list_nodes():
+    node.GET_SCHEMA()
+print(time.process_time() - start)
+import pack.models.checkpoint, pack.models.encoders, pack.nodes.native
+print(*sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+def test_nodes_load_fast_and_run_without_diffusers(host, load):
+    """In a process of its own: the tests' own modules have brought diffusers into this one."""
+    command = [sys.executable, "-c", ALONE, str(Path(host.folder_paths.__file__).parent), str(load.ASSETS.parent)]
+    seconds, modules = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-2:]
+    assert float(seconds) < 0.5
+    assert {"diffusers", "accelerate", "cv2", "mediapipe"}.isdisjoint(modules.split())

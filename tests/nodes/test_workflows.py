@@ -1,0 +1,110 @@
+"""The workflows that users open: what is in them is known to the host, and fits together."""
+
+import json
+from pathlib import Path
+
+import pytest
+from diffsfsr.evaluation.workflow import NOTES, to_prompt
+
+pytestmark = pytest.mark.host
+
+FILES = sorted((Path(__file__).parents[2] / "workflows").glob("*.json"))
+
+
+@pytest.fixture(params=FILES, ids=lambda path: path.stem)
+def workflow(request) -> dict:
+    return json.loads(request.param.read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def object_info(host) -> dict:
+    """What the server answers to /object_info, for nodes of both kinds."""
+    info = {}
+    for name, node in host.nodes.NODE_CLASS_MAPPINGS.items():
+        if hasattr(node, "GET_NODE_INFO_V1"):
+            info[name] = node.GET_NODE_INFO_V1()
+        else:
+            inputs = node.INPUT_TYPES()
+            info[name] = {
+                "input": inputs,
+                "input_order": {key: list(value) for key, value in inputs.items()},
+                "output": list(node.RETURN_TYPES),
+                "output_name": list(getattr(node, "RETURN_NAMES", node.RETURN_TYPES)),
+                "python_module": getattr(node, "RELATIVE_PYTHON_MODULE", "nodes"),
+            }
+    return info
+
+
+def test_there_are_the_two_of_them():
+    assert [path.stem for path in FILES] == ["portrait_from_selfie", "portrait_in_sd_scene"]
+
+
+def test_nodes_are_ours_or_come_with_the_host(workflow, object_info):
+    for node in workflow["nodes"]:
+        if node["type"] not in NOTES:
+            module = object_info[node["type"]]["python_module"]
+            assert module == "nodes" or module.startswith("comfy_extras.") or node["type"].startswith("DiffSFSR")
+
+
+def test_sockets_and_links_are_those_of_the_nodes(workflow, object_info):
+    nodes = {node["id"]: node for node in workflow["nodes"]}
+    assert workflow["version"] == 0.4 and len(nodes) == workflow["last_node_id"]
+    for node in nodes.values():
+        if node["type"] in NOTES:
+            continue
+        info = object_info[node["type"]]
+        assert [output["type"] for output in node["outputs"]] == info["output"]
+        assert [output["name"] for output in node["outputs"]] == info["output_name"]
+        known = info["input"].get("required", {}) | info["input"].get("optional", {})
+        for socket in node["inputs"]:
+            if "widget" not in socket:
+                assert known[socket["name"]][0] == socket["type"]
+        sockets = {socket["name"] for socket in node["inputs"]}
+        assert set(known) <= sockets
+    for identifier, source, output, target, slot, kind in workflow["links"]:
+        assert identifier in nodes[source]["outputs"][output]["links"]
+        assert nodes[source]["outputs"][output]["type"] == kind
+        assert nodes[target]["inputs"][slot]["link"] == identifier
+        assert nodes[target]["inputs"][slot]["type"] == kind
+    linked = [socket["link"] for node in nodes.values() for socket in node["inputs"] if socket["link"]]
+    assert sorted(linked) == sorted(link[0] for link in workflow["links"])
+
+
+def test_nothing_overlaps(workflow):
+    title = 30  # height of a node's title, above its position
+    boxes = [(*node["pos"], *node["size"]) for node in workflow["nodes"]]
+    for i, (x, y, width, height) in enumerate(boxes):
+        for u, v, other_width, other_height in boxes[:i]:
+            apart = x >= u + other_width or u >= x + width or y - title >= v + other_height or v - title >= y + height
+            assert apart, (workflow["nodes"][i]["type"], (u, v))
+
+
+def test_the_host_accepts_it_with_the_users_files_in_place(host, workflow, object_info, people):
+    from PIL import Image
+
+    prompt = to_prompt(workflow, object_info)
+    for node in prompt.values():
+        if node["class_type"] == "LoadImage":
+            Image.new("RGB", (8, 8)).save(host.base / "input" / node["inputs"]["image"])
+        if node["class_type"] == "CheckpointLoaderSimple":
+            folder = host.base / "models" / "checkpoints"
+            folder.mkdir(exist_ok=True)
+            (folder / node["inputs"]["ckpt_name"]).touch()
+    host.folder_paths.filename_list_cache.clear()
+    valid, error, outputs, node_errors = host.loop.run_until_complete(host.execution.validate_prompt("1", prompt, None))
+    assert valid, (error, node_errors)
+    assert {prompt[output]["class_type"] for output in outputs} == {"SaveImage", "PreviewImage"}
+
+
+def test_files_to_fetch_are_named_with_their_place(workflow):
+    wanted = [node for node in workflow["nodes"] if node["type"] == "CheckpointLoaderSimple"]
+    for node in wanted:
+        (file,) = node["properties"]["models"]
+        assert file["name"] == node["widgets_values"][0] == file["url"].rpartition("/")[2]
+        assert file["directory"] == "checkpoints" and file["url"].startswith("https://")
+
+
+def test_titles_that_documentation_and_demo_rely_on(workflow):
+    titles = {node.get("title") for node in workflow["nodes"] if node["type"] == "LoadImage"}
+    assert "Selfie" in titles
+    assert {"DiffSFSRLoad", "DiffSFSRSampler", "SaveImage"} <= {node["type"] for node in workflow["nodes"]}

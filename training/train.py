@@ -1,0 +1,185 @@
+"""Training of the denoiser and the conditioner: a generator of steps. Logging, saving and pictures are the caller's."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from diffusers.training_utils import EMAModel
+from torch import Tensor, nn
+
+from ..models.conditioner import Conditioner
+from ..models.config import Config
+from ..models.denoiser import Denoiser
+from ..models.schedule import STEPS, Schedule
+from .dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Training:
+    steps: int = 4000
+    batch: int = 32
+    rate: float = 4e-4  # peak learning rate: rises over 200 steps, falls to a twentieth over the last 40 %
+    drop_both: float = 0.10  # share of pictures trained without identity and expression
+    drop_expression: float = 0.10  # further share without expression
+    drop_identity: float = 0.05  # further share without identity
+    drop_pose: float = 0.10  # share without pose, independent of the others
+    other_photo: float = 0.5  # chance to take the identity from another photo of the person, where there is one
+    code_noise: float = 0.3  # length of the noise added to the identity code, whose length stays what it was
+    outside: float = 0.1  # weight of the loss outside of the mask, where the answer is given
+    snr_limit: float = 5.0  # min-SNR weighting (Hang et al. 2023)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One training batch with everything drawn for it, so that the loss itself is deterministic."""
+
+    z0: Tensor  # (B, C, h, w) unit variance
+    background: Tensor  # (B, C, h, w)
+    mask: Tensor  # (B, 1, h, w)
+    inside: Tensor  # (B, 1, h, w)
+    identity: Tensor  # (B, D)
+    expression: Tensor  # (B, 51) blendshapes minus neutral
+    pose: Tensor  # (B, 3)
+    keep: Tensor  # (B, 3) bool: identity, expression, pose
+    noise: Tensor  # (B, C, h, w)
+    t: Tensor  # (B,)
+
+
+class Model(nn.Module):
+    """The trained part: denoiser and conditioner."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.config = config
+        self.denoiser = Denoiser(config)
+        self.conditioner = Conditioner(config)
+
+    def forward(self, z: Tensor, batch: Batch) -> Tensor:
+        tokens = self.conditioner(batch.identity, batch.expression, batch.pose, batch.keep)
+        return self.denoiser(z, batch.t, tokens, batch.mask, batch.background)
+
+
+@dataclass
+class Step:
+    index: int  # steps done
+    loss: float
+    model: Model  # raw weights
+    averaged: EMAModel
+    optimiser: torch.optim.Optimizer
+
+    def state(self) -> dict:
+        """Everything that is needed to go on, loadable with weights_only=True."""
+        return {
+            "index": self.index,
+            "model": self.model.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+
+
+def partners(data: Dataset) -> dict[int, Tensor]:
+    """Rows by person, for those with several pictures that are not mirror images of one."""
+    rows: dict[int, list[int]] = {}
+    for row, (person, mirrored) in enumerate(zip(data.person.tolist(), data.mirrored.tolist(), strict=True)):
+        if not mirrored:
+            rows.setdefault(person, []).append(row)
+    return {person: torch.tensor(own) for person, own in rows.items() if len(own) > 1}
+
+
+def draw(
+    data: Dataset, others: dict[int, Tensor], config: Config, training: Training, neutral: Tensor, step: int
+) -> Batch:
+    """The batch of a step: a function of (seed, step) alone, so that a resumed run equals an uninterrupted one."""
+    generator = torch.Generator().manual_seed(training.seed * 1_000_003 + step)
+    b = training.batch
+    rows = torch.randint(len(data), (b,), generator=generator)
+    one = data.subset(rows)
+    chance = torch.rand((b, 3), generator=generator)
+    source = rows.clone()
+    for i, person in enumerate(one.person.tolist()):
+        pick = int(torch.randint(1 << 30, (), generator=generator))
+        if person in others and chance[i, 0] < training.other_photo:
+            source[i] = others[person][pick % len(others[person])]
+    identity = data.identity[source]
+    identity = (
+        identity + torch.randn(identity.shape, generator=generator) * training.code_noise / identity.shape[-1] ** 0.5
+    )
+    expression_end = training.drop_both + training.drop_expression
+    u = chance[:, 1]
+    neither = u < training.drop_both
+    no_expression = neither | (u < expression_end)
+    no_identity = neither | ((u >= expression_end) & (u < expression_end + training.drop_identity))
+    return Batch(
+        z0=one.latents.float() * config.latent_scale,
+        background=one.background.float() * config.latent_scale,
+        mask=one.mask,
+        inside=one.inside,
+        identity=nn.functional.normalize(identity, dim=-1) * data.identity[source].norm(dim=-1, keepdim=True),
+        expression=one.blendshapes - neutral,
+        pose=one.pose,
+        keep=torch.stack([~no_identity, ~no_expression, chance[:, 2] >= training.drop_pose], dim=-1),
+        noise=torch.randn(one.latents.shape, generator=generator),
+        t=torch.randint(STEPS, (b,), generator=generator),
+    )
+
+
+def denoising_loss(model: nn.Module, batch: Batch, config: Config, training: Training, schedule: Schedule) -> Tensor:
+    """Weighted squared error of the prediction; pixels outside the photo count nothing, the given background little."""
+    z = schedule.noisy(batch.z0, batch.noise, batch.t)
+    error = model(z, batch).float() - schedule.target(batch.z0, batch.noise, batch.t, config.prediction)
+    a, s = schedule.at(batch.t, z)
+    snr = (a / s).square()
+    weight = snr.clamp(max=training.snr_limit) / (snr + 1 if config.prediction == "v_prediction" else snr)
+    place = batch.inside * (batch.mask + training.outside * (1 - batch.mask))
+    return (weight * place * error.square()).sum() / (place.sum() * error.shape[1])
+
+
+def train(
+    config: Config, training: Training, data: Dataset, state: dict | None = None, compile: bool = False
+) -> Iterator[Step]:
+    """Yield after every step. state: what Step.state() gave; compile: faster, after minutes of compilation."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(training.seed)
+        model = Model(config)
+    averaged = EMAModel(model.parameters(), decay=0.9995, use_ema_warmup=True, inv_gamma=1.0, power=0.75)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=training.rate, weight_decay=0.01, betas=(0.9, 0.99))
+    neutral, spread = expression_statistics(data)
+    model.conditioner.neutral.copy_(neutral)
+    model.conditioner.spread.copy_(spread)
+    start = 0
+    if state is not None:
+        start = state["index"]
+        model.load_state_dict(state["model"])
+        averaged.load_state_dict(state["averaged"])
+        optimiser.load_state_dict(state["optimiser"])
+    schedule, others = Schedule(), partners(data)
+    runner = torch.compile(model) if compile else model
+    for index in range(start, training.steps):
+        batch = draw(data, others, config, training, model.conditioner.neutral, index)
+        rise, fall = (index + 1) / 200, 0.05 + 0.95 * (1 - index / training.steps) / 0.4
+        optimiser.param_groups[0]["lr"] = training.rate * min(1.0, rise, fall)
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = denoising_loss(runner, batch, config, training, schedule)
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        averaged.step(model.parameters())
+        yield Step(index + 1, loss.item(), model, averaged, optimiser)
+
+
+def expression_statistics(data: Dataset) -> tuple[Tensor, Tensor]:
+    """Neutral: the mean of the tenth of the pictures with the stillest faces; spread: standard deviation, at least .03.
+
+    "Still" is measured from a face at rest, with smiles, frowns and open jaws weighing alike.
+    """
+    spread = data.blendshapes.std(0).clamp(min=0.03)
+    activity = ((data.blendshapes - resting(data.blendshapes)) / spread).square().mean(1)
+    still = activity.argsort()[: max(1, len(data) // 10)]
+    return data.blendshapes[still].mean(0), spread
+
+
+def resting(blendshapes: Tensor) -> Tensor:
+    """(M, 51) -> (51,): a face at rest, the lower quarter of each channel; expressions add to it."""
+    return blendshapes.quantile(0.25, dim=0)
