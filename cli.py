@@ -100,6 +100,23 @@ def download(args: argparse.Namespace) -> None:
     print(download_task_file(args.folder))
 
 
+def evaluate(args: argparse.Namespace) -> None:
+    from .evaluation import evaluate as evaluation
+    from .models import DiffSFSR
+
+    rows = evaluation.triples(args.identities, args.expressions, args.backgrounds, args.pairs, args.limit, args.seed)
+    model = DiffSFSR.load(args.checkpoint)
+    items = []
+    for item in evaluation.evaluate(
+        model, rows, args.identities, args.expressions, args.backgrounds, args.out, args.seed
+    ):
+        items.append(item)
+        print(f"{len(items)} of {len(rows)}", end="\r", file=sys.stderr, flush=True)
+    settings = {key: str(value) for key, value in vars(args).items() if key != "run"}
+    evaluation.write_reports(args.out, settings, items)
+    print((args.out / "report.md").read_text())
+
+
 def demo(args: argparse.Namespace) -> None:
     from .evaluation.demo import run_demo
 
@@ -128,6 +145,16 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--checkpoint", default="mini", help='"mini" (bundled) or a .safetensors file')
     sub.add_argument("--report", action="store_true", help="print one line of JSON with how well it went")
 
+    sub = command(evaluate, "draw and measure many portraits")
+    sub.add_argument("--identities", type=Path, required=True, help="folder of photos, one a person")
+    sub.add_argument("--expressions", required=True, help='folder of photos, or "labels"')
+    sub.add_argument("--backgrounds", type=Path, required=True, help="folder of pictures with a face")
+    sub.add_argument("--out", type=Path, required=True)
+    sub.add_argument("--pairs", type=Path, help="CSV with the columns identity, expression, background")
+    sub.add_argument("--limit", type=int, help="at most so many results")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--checkpoint", default="mini")
+
     command(labels, "print the 135 labels")
 
     sub = command(prepare, "read photos into shards for training")
@@ -146,6 +173,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--teacher", type=Path, help="recogniser: a .tflite face recogniser, 112 px in")
     sub.add_argument("--autoencoder", type=Path, help="denoiser: what `train autoencoder` wrote")
     sub.add_argument("--recogniser", type=Path, nargs="+", help="denoiser: what `train recogniser` wrote")
+    sub.add_argument("--losses", action="store_true", help="denoiser: identity and expression losses as well")
     sub.add_argument("--compile", action="store_true", help="faster steps after minutes of compilation")
 
     sub = command(download, "fetch face_landmarker.task (3.8 MB) from MediaPipe's servers")

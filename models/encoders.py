@@ -35,6 +35,8 @@ class Tokens:
 class Encoders(nn.Module):
     def __init__(self, config: Config, mesh: FaceMesh, recognisers: dict[str, Recogniser], library: ExpressionLibrary):
         super().__init__()
+        if config.frame not in FRAMES:
+            raise ValueError(f'got frame "{config.frame}", want one of {", ".join(FRAMES)}; update the pack')
         self.config = config
         self.frame = FRAMES[config.frame]
         self.mesh = mesh

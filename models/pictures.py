@@ -26,7 +26,10 @@ def decode_picture(content: bytes, name: str) -> Tensor:
             width, height = picture.size
             if min(width, height) < SMALLEST or max(width, height) > LARGEST:
                 raise ValueError(f"{name} has {width}x{height} pixels, want {SMALLEST} to {LARGEST} on each side")
-            pixels = np.array(ImageOps.exif_transpose(picture).convert("RGB"))
+            upright = ImageOps.exif_transpose(picture)
+            if upright.mode.startswith("I"):  # 16 bits of grey, which convert() would cut off at 255
+                upright = Image.fromarray((np.asarray(upright) / 257).round().clip(0, 255).astype(np.uint8))
+            pixels = np.array(upright.convert("RGB"))
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # SyntaxError: Pillow's for a damaged PNG
         reason = "it is none" if isinstance(error, UnidentifiedImageError) else error
         raise ValueError(f"cannot read {name} as a picture: {reason}. Save it again as PNG or JPEG") from error

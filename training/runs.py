@@ -23,8 +23,9 @@ from .autoencoder import AutoencoderTraining, train_autoencoder
 from .dataset import Dataset, encode_shards, join
 from .photos import person_of, test_people
 from .prepare import load_shards, names_in
+from .reader import LatentReader, ReaderTraining, train_reader
 from .recogniser import RecogniserTraining, train_recogniser
-from .train import Training, train
+from .train import Training, expression_statistics, train
 
 SAVE_EVERY = 180  # seconds
 
@@ -83,7 +84,7 @@ def denoiser(args: argparse.Namespace) -> None:
         numbers = {person: i for i, person in enumerate(sorted({person_of(name) for name in people}))}
         data = join([encode_shards(folder, model, recognisers, out, numbers) for folder in args.data])
         data.save(cache)
-    rgb, bias = fit_preview(data.latents[:512].float() * saved["scale"], model, saved["scale"])
+    rgb, bias = fit_preview(data.latents[:96].float() * saved["scale"], model, saved["scale"])
     config = mini(
         recognisers=tuple(recognisers),
         identity_size=data.identity.shape[-1],
@@ -101,8 +102,22 @@ def denoiser(args: argparse.Namespace) -> None:
             parts = {"unet": step.model.denoiser.unet, "vae": model, "conditioner": step.model.conditioner}
             save_checkpoint(args.out / "mini.safetensors", config, parts, step.index * settings.batch)
 
-    steps = train(config, settings, data, load_state(args.out), args.compile)
+    reader = latent_reader(args.out / "reader.pt", data, config.latent_scale) if args.losses else None
+    steps = train(config, settings, data, load_state(args.out), reader, args.compile)
     run(steps, args, settings.steps, lambda s: s.loss, export)
+
+
+def latent_reader(path: Path, data: Dataset, scale: float) -> LatentReader:
+    """The reader that identity and expression losses need; trained first, some minutes, where there is none."""
+    model = LatentReader(data.latents.shape[1], data.identity.shape[-1])
+    if path.is_file():
+        return fill(model, torch.load(path, weights_only=True), "latent reader")
+    settings = ReaderTraining()
+    for step in train_reader(settings, data, scale, *expression_statistics(data)):
+        if step.index % 100 == 0:
+            print(f"reader, step {step.index}: cosine {step.cosine:.3f}, error {step.error:.3f}", flush=True)
+    save_atomically(step.model.state_dict(), path)
+    return step.model.eval().requires_grad_(False)
 
 
 def run(steps: Iterable, args: argparse.Namespace, total: int, measure: Callable, export: Callable) -> None:

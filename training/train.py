@@ -10,8 +10,11 @@ from torch import Tensor, nn
 from ..models.conditioner import Conditioner
 from ..models.config import Config
 from ..models.denoiser import Denoiser
+from ..models.sampling import estimate
 from ..models.schedule import STEPS, Schedule
 from .dataset import Dataset
+
+SWAP_FROM, SWAP_TO = 400, 900  # timesteps of swapped pictures: below, z_t still shows the face that is to go
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,10 @@ class Training:
     code_noise: float = 0.3  # length of the noise added to the identity code, whose length stays what it was
     outside: float = 0.1  # weight of the loss outside of the mask, where the answer is given
     snr_limit: float = 5.0  # min-SNR weighting (Hang et al. 2023)
+    identity_weight: float = 0.3  # of the identity loss on the estimate of z_0, where a reader is given
+    expression_weight: float = 0.1  # of the expression loss, likewise
+    swap: float = 0.25  # share of pictures that get another's identity and expression, where a reader is given
+    estimate: str = "one-step"  # how z_0 is estimated for these losses: one of sampling.ESTIMATES
     seed: int = 0
 
 
@@ -44,6 +51,7 @@ class Batch:
     keep: Tensor  # (B, 3) bool: identity, expression, pose
     noise: Tensor  # (B, C, h, w)
     t: Tensor  # (B,)
+    swapped: Tensor  # (B,) bool: identity and expression are another picture's, so the face has no known answer
 
 
 class Model(nn.Module):
@@ -55,9 +63,9 @@ class Model(nn.Module):
         self.denoiser = Denoiser(config)
         self.conditioner = Conditioner(config)
 
-    def forward(self, z: Tensor, batch: Batch) -> Tensor:
+    def forward(self, z: Tensor, t: Tensor, batch: Batch) -> Tensor:
         tokens = self.conditioner(batch.identity, batch.expression, batch.pose, batch.keep)
-        return self.denoiser(z, batch.t, tokens, batch.mask, batch.background)
+        return self.denoiser(z, t, tokens, batch.mask, batch.background)
 
 
 @dataclass
@@ -88,7 +96,13 @@ def partners(data: Dataset) -> dict[int, Tensor]:
 
 
 def draw(
-    data: Dataset, others: dict[int, Tensor], config: Config, training: Training, neutral: Tensor, step: int
+    data: Dataset,
+    others: dict[int, Tensor],
+    config: Config,
+    training: Training,
+    neutral: Tensor,
+    step: int,
+    swap: float = 0.0,
 ) -> Batch:
     """The batch of a step: a function of (seed, step) alone, so that a resumed run equals an uninterrupted one."""
     generator = torch.Generator().manual_seed(training.seed * 1_000_003 + step)
@@ -110,35 +124,75 @@ def draw(
     neither = u < training.drop_both
     no_expression = neither | (u < expression_end)
     no_identity = neither | ((u >= expression_end) & (u < expression_end + training.drop_identity))
+    swapped = torch.rand(b, generator=generator) < swap
+    given = torch.where(swapped[:, None], identity.roll(1, 0), identity)
+    blendshapes = torch.where(swapped[:, None], one.blendshapes.roll(1, 0), one.blendshapes)
+    t = torch.randint(STEPS, (b,), generator=generator)
     return Batch(
         z0=one.latents.float() * config.latent_scale,
         background=one.background.float() * config.latent_scale,
         mask=one.mask,
         inside=one.inside,
-        identity=nn.functional.normalize(identity, dim=-1) * data.identity[source].norm(dim=-1, keepdim=True),
-        expression=one.blendshapes - neutral,
+        identity=nn.functional.normalize(given, dim=-1),
+        expression=blendshapes - neutral,
         pose=one.pose,
         keep=torch.stack([~no_identity, ~no_expression, chance[:, 2] >= training.drop_pose], dim=-1),
         noise=torch.randn(one.latents.shape, generator=generator),
-        t=torch.randint(STEPS, (b,), generator=generator),
+        t=torch.where(swapped, SWAP_FROM + t % (SWAP_TO - SWAP_FROM), t),
+        swapped=swapped,
     )
 
 
-def denoising_loss(model: nn.Module, batch: Batch, config: Config, training: Training, schedule: Schedule) -> Tensor:
-    """Weighted squared error of the prediction; pixels outside the photo count nothing, the given background little."""
+def denoising_loss(
+    model: nn.Module,
+    batch: Batch,
+    config: Config,
+    training: Training,
+    schedule: Schedule,
+    reader: nn.Module | None = None,
+    spread: Tensor | None = None,
+) -> Tensor:
+    """Weighted squared error of the prediction; pixels outside the photo count nothing, the given background little.
+
+    With a reader (training/reader.py): identity and expression of the estimate of z_0 as well, as the paper has them,
+    weighted by a_t squared, since an estimate from mere noise says nothing. spread (51,): of the expression codes.
+    """
     z = schedule.noisy(batch.z0, batch.noise, batch.t)
-    error = model(z, batch).float() - schedule.target(batch.z0, batch.noise, batch.t, config.prediction)
+    output = model(z, batch.t, batch).float()
+    error = output - schedule.target(batch.z0, batch.noise, batch.t, config.prediction)
     a, s = schedule.at(batch.t, z)
     snr = (a / s).square()
     weight = snr.clamp(max=training.snr_limit) / (snr + 1 if config.prediction == "v_prediction" else snr)
-    place = batch.inside * (batch.mask + training.outside * (1 - batch.mask))
-    return (weight * place * error.square()).sum() / (place.sum() * error.shape[1])
+    known = batch.mask * (~batch.swapped).view(-1, 1, 1, 1)
+    place = batch.inside * (known + training.outside * (1 - batch.mask))
+    loss = (weight * place * error.square()).sum() / (place.sum() * error.shape[1])
+    if reader is None:
+        return loss
+
+    def predict(z: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        answer = output if t is batch.t else model(z, t, batch).float()
+        return schedule.clean_and_noise(answer, z, t, config.prediction)
+
+    identity, expression = reader(estimate(predict, z, batch.t, schedule, training.estimate))
+    trust = a.flatten().square()
+    unlike = 1 - (identity * batch.identity).sum(-1)
+    wrong = (expression - batch.expression / spread).square().mean(-1)
+    loss = loss + training.identity_weight * (trust * batch.keep[:, 0] * unlike).mean()
+    return loss + training.expression_weight * (trust * batch.keep[:, 1] * wrong).mean()
 
 
 def train(
-    config: Config, training: Training, data: Dataset, state: dict | None = None, compile: bool = False
+    config: Config,
+    training: Training,
+    data: Dataset,
+    state: dict | None = None,
+    reader: nn.Module | None = None,
+    compile: bool = False,
 ) -> Iterator[Step]:
-    """Yield after every step. state: what Step.state() gave; compile: faster, after minutes of compilation."""
+    """Yield after every step.
+
+    state: what Step.state() gave; reader: for the losses on the estimate of z_0; compile: faster, after minutes
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.seed)
         model = Model(config)
@@ -156,11 +210,11 @@ def train(
     schedule, others = Schedule(), partners(data)
     runner = torch.compile(model) if compile else model
     for index in range(start, training.steps):
-        batch = draw(data, others, config, training, model.conditioner.neutral, index)
+        batch = draw(data, others, config, training, model.conditioner.neutral, index, training.swap if reader else 0.0)
         rise, fall = (index + 1) / 200, 0.05 + 0.95 * (1 - index / training.steps) / 0.4
         optimiser.param_groups[0]["lr"] = training.rate * min(1.0, rise, fall)
         with torch.autocast("cpu", torch.bfloat16):
-            loss = denoising_loss(runner, batch, config, training, schedule)
+            loss = denoising_loss(runner, batch, config, training, schedule, reader, model.conditioner.spread)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -1,0 +1,163 @@
+"""Many results at once: every identity, expression and background of three folders, or of a list, drawn and measured.
+
+Metrics so far are read with the pack's own networks, which also condition it, and are reported as such; "unchanged" is
+the background's own face, measured in the same way.
+"""
+
+import csv
+import itertools
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from scipy.stats import bootstrap
+from torch import Tensor
+
+from ..models.codes import Background, Expression, Identity
+from ..models.diffsfsr import DiffSFSR
+from ..models.geometry import transform
+from ..models.pictures import read_picture, write_picture
+from ..training.photos import SUFFIXES
+from .report import MOVING, face_at, report_one
+
+METRICS = ("identity_cosine", "identity_top1", "nearer_than_background", "expression_correlation", "expression_error",
+           "pose_error_deg", "face_found", "changed_outside")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Triple:
+    identity: str
+    expression: str
+    background: str
+
+    @property
+    def stem(self) -> str:
+        return "__".join(Path(name).stem for name in (self.identity, self.expression, self.background))
+
+
+def triples(identities: Path, expressions: str, backgrounds: Path, pairs: Path | None, limit: int | None, seed: int):
+    """The combinations to draw: those of pairs.csv, else all, in an order drawn by the seed."""
+    if pairs is not None:
+        with open(pairs, newline="", encoding="utf-8") as file:
+            rows = [Triple(row["identity"], row["expression"], row["background"]) for row in csv.DictReader(file)]
+    else:
+        words = None if expressions == "labels" else names(Path(expressions))
+        chosen = names(identities), words, names(backgrounds)
+        if words is None:
+            from ..models.checkpoint import ASSETS
+            from ..models.labels import read_labels
+
+            chosen = chosen[0], read_labels(ASSETS / "expressions.json"), chosen[2]
+        rows = [Triple(*row) for row in itertools.product(*chosen)]
+        random.Random(seed).shuffle(rows)
+    return rows[:limit]
+
+
+def names(folder: Path) -> list[str]:
+    found = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in SUFFIXES) if folder.is_dir() else []
+    if not found:
+        raise ValueError(f"found no pictures in {folder}; want a folder with one picture a person, expression or scene")
+    return found
+
+
+def evaluate(
+    model: DiffSFSR, rows: list[Triple], identities: Path, expressions: str, backgrounds: Path, out: Path, seed: int
+) -> Iterator[dict]:
+    """Draw and measure one row after the other; yields its metrics, those of the unchanged picture beside them."""
+    (out / "results").mkdir(parents=True, exist_ok=True)
+    people = {
+        name: model.identity([read_picture(identities / name)]) for name in sorted({row.identity for row in rows})
+    }
+    gallery = torch.cat([identity.code for identity in people.values()])
+    for row in rows:
+        who = people[row.identity]
+        known = expressions == "labels" or row.expression in model.encoders.library.labels
+        what = model.expression(row.expression if known else read_picture(Path(expressions) / row.expression))
+        scene = model.background(read_picture(backgrounds / row.background))
+        pictures, _ = model.generate(who, what, scene, seed=seed)
+        write_picture(out / "results" / f"{row.stem}.png", pictures[0], model.config.name)
+        before = scene.pictures[0]
+        place = list(people).index(row.identity)
+        yield {
+            "identity": row.identity,
+            "expression": row.expression,
+            "background": row.background,
+            "result": measure(model, pictures[0], who, what, scene, gallery, place),
+            "unchanged": measure(model, before, who, what, scene, gallery, place),
+        }
+
+
+def measure(
+    model: DiffSFSR, picture: Tensor, who: Identity, what: Expression, scene: Background, gallery: Tensor, place: int
+) -> dict[str, float | None]:
+    """METRICS of one picture (3, H, W) in [-1, 1]; None where it shows no face.
+
+    gallery (K, D): the codes of all identities; place: the row that is wanted
+    """
+    values = report_one(model, picture, who, what, scene)
+    face = face_at(model.encoders.mesh.find(picture), scene)
+    values |= {"face_found": float(face is not None), "changed_outside": changed_outside(picture, scene)}
+    if face is None:
+        return {key: values.get(key) for key in METRICS}
+    code = model.encoders.identity([picture], "largest")[0].code
+    own = model.encoders.identity([scene.pictures[0]], "largest")[0].code
+    read = (face.blendshapes - model.encoders.conditioner.neutral)[MOVING]
+    pair = torch.stack([read, what.code[0, MOVING]])
+    values |= {
+        "identity_top1": float((gallery @ code[0]).argmax() == place),
+        "nearer_than_background": float((code * who.code).sum() > (code * own).sum()),
+        "expression_correlation": round(float(torch.corrcoef(pair)[0, 1]), 4),
+    }
+    return {key: values.get(key) for key in METRICS}
+
+
+def changed_outside(picture: Tensor, scene: Background) -> float:
+    """Largest change of a pixel, in 8-bit steps, further than two crop pixels from the regenerated region."""
+    before = scene.pictures[0]
+    grown = torch.nn.functional.max_pool2d(scene.mask[:1], 5, 1, 2)
+    height, width = before.shape[-2:]
+    ys, xs = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
+    at = transform(torch.stack([xs, ys], -1).reshape(1, -1, 2), scene.matrix[:1])[0]  # crop pixels
+    size = grown.shape[-1]
+    index = at.floor().long().clamp(0, size - 1)
+    within = ((at >= 0) & (at < size)).all(-1)
+    touched = within & (grown[0, 0, index[:, 1], index[:, 0]] > 0)
+    change = (picture - before).abs().amax(0).flatten()[~touched]
+    return round(float(change.max() * 127.5), 2) if len(change) else 0.0
+
+
+def summarise(items: list[dict]) -> dict[str, dict[str, list[float]]]:
+    """For "result" and "unchanged", of each metric: mean, and the ends of its 95 % bootstrap interval."""
+    table: dict[str, dict[str, list[float]]] = {}
+    for which in ("result", "unchanged"):
+        table[which] = {}
+        for metric in METRICS:
+            values = [item[which][metric] for item in items if item[which][metric] is not None]
+            if not values:
+                continue
+            mean = sum(values) / len(values)
+            low = high = mean
+            if len(set(values)) > 1:
+                found = bootstrap((values,), lambda x, axis: x.mean(axis), n_resamples=1000, rng=0).confidence_interval
+                low, high = found.low, found.high
+            table[which][metric] = [round(float(value), 4) for value in (mean, low, high)]
+    return table
+
+
+def write_reports(out: Path, settings: dict, items: list[dict]) -> None:
+    """report.json (settings, items, means) and report.md (the means as a table)."""
+    means = summarise(items)
+    report = {"settings": settings, "judges": "none installed: read with the pack's own networks", "items": items}
+    (out / "report.json").write_text(json.dumps(report | {"means": means}, indent=1))
+    lines = ["| metric | result (95 %) | unchanged (95 %) |", "|---|---|---|"]
+    for metric in METRICS:
+        cells = [
+            "{:.3f} ({:.3f} to {:.3f})".format(*means[which][metric]) if metric in means[which] else "-"
+            for which in ("result", "unchanged")
+        ]
+        lines.append(f"| {metric} | {cells[0]} | {cells[1]} |")
+    text = f"{len(items)} results. Read with the pack's own networks; no independent judge is installed.\n\n"
+    (out / "report.md").write_text(text + "\n".join(lines) + "\n")

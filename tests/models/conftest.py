@@ -1,0 +1,49 @@
+"""Shared by the models' tests: a config that is quick on a CPU, the real face mesh, and pictures of synthetic people."""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from diffsfsr.models.config import Config, mini
+from diffsfsr.models.face_mesh import FaceMesh, find_task_file
+from diffsfsr.models.pictures import read_picture
+from torch import Tensor
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Config:
+    return mini(
+        name="tiny", recognisers=("small",), identity_size=16, latent_channels=4, widths=(32, 64), layers=1, heads=2,
+        context=32, identity_tokens=2, expression_tokens=3, autoencoder_widths=(32, 32, 32, 32),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def face_mesh() -> FaceMesh:
+    return FaceMesh.load(find_task_file([]))
+
+
+@pytest.fixture(scope="session")
+def acted() -> Callable[[str, int, int], Tensor]:
+    """acted(person, cell, size): one of a synthetic person's 16 acted faces, (3, size, size) in [-1, 1]."""
+    folder = Path(importlib.util.find_spec("openpeople").origin).parent / "data" / "curated"
+    sheets = {}
+
+    def face(person: str, cell: int, size: int = 200) -> Tensor:
+        if person not in sheets:
+            sheets[person] = read_picture(folder / person / "assets" / "emotions_sheet.jpg")
+        sheet = sheets[person]
+        height, width = sheet.shape[1] // 4, sheet.shape[2] // 4
+        top, left = cell // 4 * height, cell % 4 * width + (width - height) // 2
+        square = sheet[None, :, top : top + height, left : left + height]
+        return F.interpolate(square, size=(size, size), mode="bicubic", antialias=True)[0].clamp(-1, 1)
+
+    return face
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
