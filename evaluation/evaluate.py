@@ -1,7 +1,7 @@
 """Many results at once: every identity, expression and background of three folders, or of a list, drawn and measured.
 
-Metrics so far are read with the pack's own networks, which also condition it, and are reported as such; "unchanged" is
-the background's own face, measured in the same way.
+METRICS are read with the pack's own networks, which also condition it; JUDGED beside them by judges that took no part.
+"unchanged" is the background's own face, measured in the same way.
 """
 
 import csv
@@ -21,6 +21,8 @@ from ..models.diffsfsr import DiffSFSR
 from ..models.geometry import transform
 from ..models.pictures import read_picture, write_picture
 from ..training.photos import SUFFIXES
+from .judges import Judges
+from .judging import JUDGED, Panel, correlations, judged, wanted_actions
 from .report import MOVING, face_at, report_one
 
 METRICS = ("identity_cosine", "identity_top1", "nearer_than_background", "expression_correlation", "expression_error",
@@ -64,30 +66,47 @@ def names(folder: Path) -> list[str]:
 
 
 def evaluate(
-    model: DiffSFSR, rows: list[Triple], identities: Path, expressions: str, backgrounds: Path, out: Path, seed: int
-) -> Iterator[dict]:
+    model: DiffSFSR, rows: list[Triple], identities: Path, expressions: str, backgrounds: Path, out: Path, seed: int,
+    judges: Judges | None = None,
+) -> Iterator[dict]:  # fmt: skip
     """Draw and measure one row after the other; yields its metrics, those of the unchanged picture beside them."""
     (out / "results").mkdir(parents=True, exist_ok=True)
     people = {
         name: model.identity([read_picture(identities / name)]) for name in sorted({row.identity for row in rows})
     }
     gallery = torch.cat([identity.code for identity in people.values()])
+
+    def is_label(expression: str) -> bool:
+        return expressions == "labels" or expression in model.encoders.library.labels
+
+    panel = None
+    if judges is not None:
+        photos = sorted({row.expression for row in rows if not is_label(row.expression)})
+        photos = [Path(expressions) / name for name in photos]
+        panel = Panel(judges, model.encoders, [identities / name for name in people], photos)
     for row in rows:
         who = people[row.identity]
-        known = expressions == "labels" or row.expression in model.encoders.library.labels
-        what = model.expression(row.expression if known else read_picture(Path(expressions) / row.expression))
+        photo = None if is_label(row.expression) else read_picture(Path(expressions) / row.expression)
+        what = model.expression(row.expression if photo is None else photo)
         scene = model.background(read_picture(backgrounds / row.background))
         pictures, _ = model.generate(who, what, scene, seed=seed)
         write_picture(out / "results" / f"{row.stem}.png", pictures[0], model.config.name)
         before = scene.pictures[0]
         place = list(people).index(row.identity)
-        yield {
+        item = {
             "identity": row.identity,
             "expression": row.expression,
             "background": row.background,
+            "wanted": wanted_actions(what),
             "result": measure(model, pictures[0], who, what, scene, gallery, place),
             "unchanged": measure(model, before, who, what, scene, gallery, place),
         }
+        if panel is not None:
+            own = panel.judges.read(before, face_at(model.encoders.mesh.find(before), scene))
+            for which, picture in (("result", pictures[0]), ("unchanged", before)):
+                face = face_at(model.encoders.mesh.find(picture), scene)
+                item[which] |= judged(panel, picture, face, own, row.identity, row.expression)
+        yield item
 
 
 def measure(
@@ -117,10 +136,11 @@ def measure(
 def changed_outside(picture: Tensor, scene: Background) -> float:
     """Largest change of a pixel, in 8-bit steps, further than two crop pixels from the regenerated region."""
     before = scene.pictures[0]
-    grown = torch.nn.functional.max_pool2d(scene.mask[:1], 5, 1, 2)
+    grown = torch.nn.functional.pad(scene.mask[:1], (2, 2, 2, 2))  # a face may reach the border of the crop
+    grown = torch.nn.functional.max_pool2d(grown, 5, 1, 2)
     height, width = before.shape[-2:]
     ys, xs = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
-    at = transform(torch.stack([xs, ys], -1).reshape(1, -1, 2), scene.matrix[:1])[0]  # crop pixels
+    at = transform(torch.stack([xs, ys], -1).reshape(1, -1, 2), scene.matrix[:1])[0] + 2  # pixels of `grown`
     size = grown.shape[-1]
     index = at.floor().long().clamp(0, size - 1)
     within = ((at >= 0) & (at < size)).all(-1)
@@ -134,8 +154,8 @@ def summarise(items: list[dict]) -> dict[str, dict[str, list[float]]]:
     table: dict[str, dict[str, list[float]]] = {}
     for which in ("result", "unchanged"):
         table[which] = {}
-        for metric in METRICS:
-            values = [item[which][metric] for item in items if item[which][metric] is not None]
+        for metric in METRICS + JUDGED:
+            values = [item[which][metric] for item in items if item[which].get(metric) is not None]
             if not values:
                 continue
             mean = sum(values) / len(values)
@@ -147,17 +167,30 @@ def summarise(items: list[dict]) -> dict[str, dict[str, list[float]]]:
     return table
 
 
-def write_reports(out: Path, settings: dict, items: list[dict]) -> None:
-    """report.json (settings, items, means) and report.md (the means as a table)."""
+def write_reports(out: Path, settings: dict, items: list[dict], judges: Judges | None = None) -> None:
+    """report.json (settings, items, means, correlations) and report.md (the same as tables)."""
     means = summarise(items)
-    report = {"settings": settings, "judges": "none installed: read with the pack's own networks", "items": items}
-    (out / "report.json").write_text(json.dumps(report | {"means": means}, indent=1))
+    both = {which: correlations(items, which) for which in ("result", "unchanged")}
+    by = {
+        "own networks (they also condition the model)": list(METRICS),
+        "judges: dlib's recogniser, face-api's expressions and landmarks": list(JUDGED) if judges else "not installed",
+    }
+    report = {"settings": settings, "metrics": by, "items": items, "means": means, "correlations": both}
+    (out / "report.json").write_text(json.dumps(report, indent=1))
+    text = f"{len(items)} results. Metrics that begin with judge_ are by judges that took no part in conditioning or "
+    text += "training; the others by the pack's own networks.\n\n"
+    if judges is None:
+        text = f"{len(items)} results, read with the pack's own networks. Left out, because they are not installed: "
+        text += "the judges (dlib's recogniser, face-api's expressions and landmarks); `make judges` fetches them.\n\n"
     lines = ["| metric | result (95 %) | unchanged (95 %) |", "|---|---|---|"]
-    for metric in METRICS:
+    for metric in METRICS + (JUDGED if judges else ()):
         cells = [
             "{:.3f} ({:.3f} to {:.3f})".format(*means[which][metric]) if metric in means[which] else "-"
             for which in ("result", "unchanged")
         ]
         lines.append(f"| {metric} | {cells[0]} | {cells[1]} |")
-    text = f"{len(items)} results. Read with the pack's own networks; no independent judge is installed.\n\n"
+    if both["result"]:
+        lines += ["", "Correlation of the action wanted and what the judges' landmarks show:", ""]
+        lines += ["| ratio | result | unchanged |", "|---|---|---|"]
+        lines += [f"| {name} | {r} | {both['unchanged'].get(name, '-')} |" for name, r in both["result"].items()]
     (out / "report.md").write_text(text + "\n".join(lines) + "\n")

@@ -39,11 +39,11 @@ class Event:
     picture: Image.Image | None = None
 
 
-def find_comfyui() -> Path:
-    """The ComfyUI folder: $COMFYUI, else the one that `make` puts into .comfyui; FileNotFoundError if there is none."""
-    folder = Path(os.environ.get("COMFYUI") or PACK / ".comfyui" / "ComfyUI").absolute()
+def find_comfyui(folder: str | Path | None = None) -> Path:
+    """The ComfyUI folder: the one given, else $COMFYUI, else the one that `make install` puts into .comfyui."""
+    folder = Path(folder or os.environ.get("COMFYUI") or PACK / ".comfyui" / "ComfyUI").absolute()
     if not (folder / "main.py").is_file():
-        raise FileNotFoundError(f"no ComfyUI in {folder}: run `make install`, or set COMFYUI to the folder of yours")
+        raise FileNotFoundError(f"no ComfyUI in {folder}: run `make install`, or name the folder of yours with COMFYUI")
     return folder
 
 

@@ -4,6 +4,7 @@ Keys: `unet.*` and `vae.*` by diffusers' names, `conditioner.*` by ours. Loading
 """
 
 import json
+import os
 import struct
 from pathlib import Path
 
@@ -26,7 +27,9 @@ def save_checkpoint(path: Path, config: Config, parts: dict[str, nn.Module], ste
     tensors = {f"{name}.{key}": value for name, part in parts.items() for key, value in part.state_dict().items()}
     tensors = {key: value.to(dtype).contiguous() for key, value in tensors.items()}
     metadata = {"format": FORMAT, "config": json.dumps(config.to_dict()), "step": str(step)}
-    save_file(tensors, path, metadata=metadata)
+    temporary = Path(path).with_suffix(".unfinished")
+    save_file(tensors, temporary, metadata=metadata)
+    os.replace(temporary, path)
 
 
 def read_config(path: Path) -> Config:

@@ -37,8 +37,9 @@ class Entry:
 class ExpressionLibrary:
     """Label, variant and intensity -> expression code."""
 
-    def __init__(self, entries: dict[str, Entry]):
+    def __init__(self, entries: dict[str, Entry], neutral: Tensor):
         self._entries = entries
+        self.neutral = neutral  # (51,) mean reading of neutral faces, by which the labels were written
         self.labels: tuple[str, ...] = tuple(entries)
 
     @classmethod
@@ -48,10 +49,11 @@ class ExpressionLibrary:
         _keys(table, {"format", "neutral", "anchors", "labels"}, "the file")
         if table["format"] != 1:
             raise ValueError(f"got an expression library of format {table['format']!r}, want 1; update the pack")
-        neutral = _vector(table["neutral"], "neutral")
+        neutral = named_vector(table["neutral"], "neutral")
         _keys(table["anchors"], None, "anchors")
-        anchors = {name: _vector(values, f'anchor "{name}"') for name, values in table["anchors"].items()}
-        return cls({label: _entry(label, value, anchors, neutral) for label, value in table["labels"].items()})
+        anchors = {name: named_vector(values, f'anchor "{name}"') for name, values in table["anchors"].items()}
+        entries = {label: _entry(label, value, anchors, neutral) for label, value in table["labels"].items()}
+        return cls(entries, neutral)
 
     def variants(self, label: str) -> tuple[str, ...]:
         """Why each variant of a label looks as it does; as many as there are variants."""
@@ -94,7 +96,7 @@ def _entry(label: str, value: dict, anchors: dict[str, Tensor], neutral: Tensor)
     for number, variant in enumerate(value["variants"]):
         where = f"{place}, variant {number}"
         _keys(variant, {"anchors", "actions", "why"}, where)
-        code = _vector(variant["actions"], where)
+        code = named_vector(variant["actions"], where)
         _keys(variant["anchors"], None, f"the anchors of {where}")
         for name, weight in variant["anchors"].items():
             if name not in anchors:
@@ -106,7 +108,7 @@ def _entry(label: str, value: dict, anchors: dict[str, Tensor], neutral: Tensor)
     return Entry(value["cluster"], value["group"], torch.stack(codes), tuple(reasons))
 
 
-def _vector(values: dict[str, float], place: str) -> Tensor:
+def named_vector(values: dict[str, float], place: str) -> Tensor:
     """Named numbers -> (51,). A name without Left or Right stands for both sides: "mouthSmile"."""
     _keys(values, None, place)
     vector = torch.zeros(len(BLENDSHAPES))

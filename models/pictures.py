@@ -9,6 +9,7 @@ from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
 SMALLEST, LARGEST = 16, 16384  # sides in pixels
+WRITABLE = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def read_picture(path: str | Path) -> Tensor:
@@ -42,11 +43,19 @@ def to_pil(picture: Tensor) -> Image.Image:
     return Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy())
 
 
-def write_picture(path: str | Path, picture: Tensor, model: str) -> None:
-    """Write (3, H, W) in [-1, 1]; a PNG says in its metadata that it is AI-generated, and by which model."""
+def check_output(path: str | Path) -> Path:
+    """A path that a picture can be written to; ValueError or FileNotFoundError in words where it is none."""
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"no folder {path.parent} to write {path.name} into; make it first")
+    if path.suffix.lower() not in WRITABLE:
+        raise ValueError(f'cannot write "{path.name}"; end the name in one of {", ".join(WRITABLE)}')
+    return path
+
+
+def write_picture(path: str | Path, picture: Tensor, model: str) -> None:
+    """Write (3, H, W) in [-1, 1]; the metadata say that it is AI-generated, and by which model."""
+    path = check_output(path)
     text = f"AI-generated face, DiffSFSR for ComfyUI, model {model}"
     if path.suffix.lower() == ".png":
         info = PngImagePlugin.PngInfo()
@@ -59,7 +68,4 @@ def write_picture(path: str | Path, picture: Tensor, model: str) -> None:
         return
     exif = Image.Exif()
     exif[0x010E] = text  # ImageDescription
-    try:
-        to_pil(picture).save(path, exif=exif, quality=95)
-    except (ValueError, KeyError) as error:
-        raise ValueError(f'cannot write "{path.name}": {error}; end the name in .png, .jpg or .webp') from error
+    to_pil(picture).save(path, exif=exif, quality=95)

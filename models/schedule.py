@@ -13,9 +13,9 @@ class Schedule:
 
     def at(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         """a_t and s_t, each (B, 1, 1, 1) of like's type; t (B,) int64, 0..999, or -1 for no noise at all."""
-        table = torch.cat([self.alphas, self.alphas.new_ones(1)]).to(like.device)  # [-1] is the clean end
-        alphas = table[t.to(like.device)].view(-1, 1, 1, 1)
-        return alphas.sqrt().to(like.dtype), (1 - alphas).sqrt().to(like.dtype)
+        table = torch.cat([self.alphas, self.alphas.new_ones(1)])  # [-1] is the clean end; float64 stays on the CPU
+        alphas = table[t.cpu()].view(-1, 1, 1, 1)
+        return alphas.sqrt().to(like), (1 - alphas).sqrt().to(like)
 
     def noisy(self, z0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
         a, s = self.at(t, z0)

@@ -17,19 +17,32 @@ class DiffSFSRExtension(ComfyExtension):
 def list_nodes() -> list[type[io.ComfyNode]]:
     from .background import DiffSFSRExtractBackground, DiffSFSRPasteFaceBack
     from .conditioning import DiffSFSRConditioning
-    from .expression import DiffSFSRExpressionByLabel, DiffSFSRExpressionFromImage
+    from .expression import DiffSFSRExpressionByLabel, DiffSFSRExpressionByText, DiffSFSRExpressionFromImage
+    from .expression_edit import DiffSFSREditExpression, DiffSFSRMixExpressions, DiffSFSRTravelExpressions
+    from .guider import DiffSFSRGuider
     from .identity import DiffSFSREncodeIdentity
+    from .identity_files import DiffSFSRBlendIdentity, DiffSFSRLoadIdentity, DiffSFSRSaveIdentity
     from .load import DiffSFSRLoad, register_folders
+    from .report import DiffSFSRFaceReport
     from .sampling import DiffSFSRSampler
 
     register_folders()
     return [
         DiffSFSRLoad,
         DiffSFSREncodeIdentity,
+        DiffSFSRSaveIdentity,
+        DiffSFSRLoadIdentity,
+        DiffSFSRBlendIdentity,
         DiffSFSRExpressionByLabel,
+        DiffSFSRExpressionByText,
         DiffSFSRExpressionFromImage,
+        DiffSFSREditExpression,
+        DiffSFSRMixExpressions,
+        DiffSFSRTravelExpressions,
         DiffSFSRExtractBackground,
         DiffSFSRConditioning,
+        DiffSFSRGuider,
         DiffSFSRSampler,
         DiffSFSRPasteFaceBack,
+        DiffSFSRFaceReport,
     ]

@@ -9,6 +9,7 @@ import torch
 from comfy_api.latest import io
 
 from ..models.codes import Background, Expression, Identity, repeat_background
+from .compat import only_known
 from .pictures import to_image
 from .types import CATEGORY, BackgroundType, DiffSFSRType, ExpressionType, IdentityType, Loaded
 
@@ -28,6 +29,7 @@ class DiffSFSRConditioning(io.ComfyNode):
             category=CATEGORY,
             description="Identity, expression and background as ordinary conditioning, for KSampler or a guider with "
             "Load DiffSFSR's MODEL. VAE Decode and Paste Face Back finish the picture.",
+            **only_known(io.Schema, search_aliases=["face conditioning", "ksampler"]),
             inputs=[
                 DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),
                 io.Vae.Input("vae", tooltip="From Load DiffSFSR."),

@@ -3,6 +3,7 @@
 from comfy_api.latest import io, ui
 from torch import Tensor
 
+from .compat import only_known
 from .faces import chosen, face_inputs
 from .pictures import from_image, to_image
 from .types import CATEGORY, DiffSFSRType, IdentityType, Loaded, on_cpu
@@ -17,6 +18,7 @@ class DiffSFSREncodeIdentity(io.ComfyNode):
             category=CATEGORY,
             description="Reads who a person is from one or more photos. More photos of the same person, as a batch, "
             "give a better likeness than one. Expression and head pose of the photos do not matter.",
+            **only_known(io.Schema, search_aliases=["face swap", "selfie", "face embedding", "likeness"]),
             inputs=[
                 DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),
                 io.Image.Input("image", tooltip="Photos of one person; a batch is merged into one identity."),

@@ -21,22 +21,31 @@ if TYPE_CHECKING:
     from ..models.encoders import Encoders
 
 FOLDER = "diffsfsr"
+IDENTITIES = "diffsfsr_identities"  # the host's name for both folders with identities
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 BUNDLED = ("mini.safetensors",)  # of the files in assets/, those that are checkpoints
 
 
 def register_folders() -> None:
-    """models/diffsfsr and models/mediapipe, beside what extra_model_paths.yaml may have named already."""
-    for name, extensions in ((FOLDER, {".safetensors"}), ("mediapipe", {".task", ".safetensors"})):
+    """models/diffsfsr, its identities and models/mediapipe, beside what extra_model_paths.yaml may have named."""
+    models = Path(folder_paths.models_dir)
+    for name, defaults, extensions in (
+        (FOLDER, [models / FOLDER], {".safetensors"}),
+        (IDENTITIES, [identity_output(), models / FOLDER / "identities"], {".safetensors"}),
+        ("mediapipe", [models / "mediapipe"], {".task", ".safetensors"}),
+    ):
         folders, known = folder_paths.folder_names_and_paths.get(name, ([], set()))
-        default = str(Path(folder_paths.models_dir) / name)
-        folders = folders if default in folders else [*folders, default]
+        folders = list(dict.fromkeys([*folders, *map(str, defaults)]))
         folder_paths.folder_names_and_paths[name] = (folders, set(known) | extensions)
+
+
+def identity_output() -> str:
+    return str(Path(folder_paths.get_output_directory()) / "identities")
 
 
 def checkpoints() -> dict[str, Path | None]:
     """Names to choose from, the bundled ones first, with the paths of these; the user's own files go before them."""
-    own = folder_paths.get_filename_list(FOLDER)
+    own = [name for name in folder_paths.get_filename_list(FOLDER) if Path(name).parts[0] != "identities"]
     bundled = {name: ASSETS / name for name in BUNDLED if (ASSETS / name).is_file() and name not in own}
     return bundled | dict.fromkeys(own)
 

@@ -54,15 +54,17 @@ def put_back(crops: Tensor, scene: Scene) -> Tensor:
     """Faces into their pictures; pixels that this leaves alone are those of the scene's IMAGE, bit for bit.
 
     crops    (B, kS, kS, 3) IMAGE
-    returns  IMAGE (R, H, W, 3), as models/compositing.py makes them
+    returns  IMAGE (R, H, W, 3), as models/compositing.py makes them; of several pictures each is there, in its order,
+             with a face to be replaced or without
     """
-    faces, size = len(scene.index), scene.crop.shape[-1]
+    faces, size, several = len(scene.index), scene.crop.shape[-1], len(scene.image) > 1
     height, width = crops.shape[1:3]
     if height != width or width < size:
         raise ValueError(f"got a face crop of {width}x{height} pixels, want a square one of {size} or more")
-    if faces > 1 and len(crops) != faces:
+    if (faces > 1 or several) and len(crops) != faces:
         raise ValueError(f"got {len(crops)} face crops for a background with {faces} faces, want one for each")
     results = paste_faces(from_image(crops, "face crop"), scene)
     index = torch.unique(scene.index) if faces > 1 else repeat_background(scene, len(results)).index
     untouched = (results == scene.pictures[index]).movedim(1, -1)
-    return torch.where(untouched, scene.image[index], to_image(results))
+    pasted = torch.where(untouched, scene.image[index], to_image(results))
+    return scene.image.index_copy(0, index, pasted) if several else pasted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import comfy.model_management
@@ -24,6 +25,18 @@ if TYPE_CHECKING:
     from comfy.sd import VAE
 
 
+@dataclass(frozen=True)
+class Scale:
+    """A guidance scale that holds from one noise level down to another; outside of them it is 1, no pressure."""
+
+    value: float
+    first: float = math.inf  # sigmas
+    last: float = 0.0
+
+    def at(self, sigma: float) -> float:
+        return self.value if self.last <= sigma <= self.first else 1.0
+
+
 class TwoStepGuider(comfy.samplers.CFGGuider):
     """null + identity_scale (identity - null) + expression_scale (full - identity), on estimates of the clean latents.
 
@@ -33,18 +46,21 @@ class TwoStepGuider(comfy.samplers.CFGGuider):
     def set_conds(self, positive: list, middle: list, negative: list) -> None:
         self.inner_set_conds({"positive": positive, "middle": middle, "negative": negative})
 
-    def set_scales(self, identity_scale: float, expression_scale: float) -> None:
+    def set_scales(self, identity_scale: Scale, expression_scale: Scale) -> None:
         self.identity_scale, self.expression_scale = identity_scale, expression_scale
 
     def predict_noise(self, x: Tensor, timestep: Tensor, model_options: dict = {}, seed: int | None = None) -> Tensor:  # noqa: B006  the host's signature
-        who, what = self.identity_scale, self.expression_scale
+        sigma = float(timestep[0])
+        who, what = self.identity_scale.at(sigma), self.expression_scale.at(sigma)
         full, identity, null = (self.conds[name] for name in ("positive", "middle", "negative"))
-        if math.isclose(who, what):
+        if who == what == 0:
+            pair = null, null, 1.0
+        elif what == 0:
+            pair = null, identity, who
+        elif math.isclose(who, what):
             pair = null, full, what
         elif math.isclose(who, 1):
             pair = identity, full, what
-        elif what == 0:
-            pair = null, identity, who
         else:
             outputs = comfy.samplers.calc_cond_batch(
                 self.inner_model, [null, identity, full], x, timestep, model_options
@@ -66,17 +82,21 @@ def sample(
     scheduler: str,
     identity_scale: float,
     expression_scale: float,
+    shared_noise: bool = False,
 ) -> Tensor:
-    """Raw latents (B, C, h, w). Noise, sampler and steps are those of the host's KSampler with denoise 1."""
+    """Raw latents (B, C, h, w). Noise, sampler and steps are those of the host's KSampler with denoise 1.
+
+    shared_noise  every face of the batch starts from the noise of the first
+    """
     guider = TwoStepGuider(model)
     guider.set_conds(*conditionings)
-    guider.set_scales(identity_scale, expression_scale)
+    guider.set_scales(Scale(identity_scale), Scale(expression_scale))
     ksampler = comfy.samplers.KSampler(
         model, steps, model.load_device, sampler_name, scheduler, denoise=1.0, model_options=model.model_options
     )
     empty = latent["samples"]
     samples = guider.sample(
-        comfy.sample.prepare_noise(empty, seed),
+        comfy.sample.prepare_noise(empty, seed, [0] * len(empty) if shared_noise else None),
         empty,
         comfy.samplers.sampler_object(sampler_name),
         ksampler.sigmas,
@@ -85,6 +105,13 @@ def sample(
         seed=seed,
     )
     return samples.to(comfy.model_management.intermediate_device())
+
+
+def check_model(model: ModelPatcher) -> None:
+    from .native import DiffSFSRModelConfig
+
+    if not isinstance(model.model.model_config, DiffSFSRModelConfig):
+        raise ValueError("the MODEL is not DiffSFSR's: connect that of Load DiffSFSR, with patches or without, or none")
 
 
 def scale_input(name: str, default: float, tooltip: str) -> io.Float.Input:
@@ -140,6 +167,14 @@ class DiffSFSRSampler(io.ComfyNode):
                     "How hard the expression is pressed for; 1 is no pressure. If both scales are equal, a step is a "
                     "third faster.",
                 ),
+                io.Boolean.Input(
+                    "shared_noise",
+                    default=False,
+                    optional=True,
+                    tooltip="Starts every face of a batch from the same noise, so that video frames and expressions "
+                    "on the way from one to another flicker less.",
+                    **only_known(io.Boolean.Input, advanced=True),
+                ),
             ],
             outputs=[
                 io.Image.Output(
@@ -170,9 +205,8 @@ class DiffSFSRSampler(io.ComfyNode):
         expression: Expression | None = None,
         model: ModelPatcher | None = None,
         vae: VAE | None = None,
+        shared_noise: bool = False,
     ) -> io.NodeOutput:
-        from .native import DiffSFSRModelConfig
-
         for name, value, known in (
             ("sampler_name", sampler_name, comfy.samplers.KSampler.SAMPLERS),
             ("scheduler", scheduler, comfy.samplers.KSampler.SCHEDULERS),
@@ -181,13 +215,19 @@ class DiffSFSRSampler(io.ComfyNode):
                 raise ValueError(f'got {name} "{value}", want one of {", ".join(known)}')
         model = diffsfsr.model if model is None else model
         vae = diffsfsr.vae if vae is None else vae
-        if not isinstance(model.model.model_config, DiffSFSRModelConfig):
-            raise ValueError(
-                "the MODEL is not DiffSFSR's: connect that of Load DiffSFSR, with patches or without, or none"
-            )
+        check_model(model)
         *conditionings, latent = condition(diffsfsr, vae, background, identity, expression)
         samples = sample(
-            model, conditionings, latent, seed, steps, sampler_name, scheduler, identity_scale, expression_scale
+            model,
+            conditionings,
+            latent,
+            seed,
+            steps,
+            sampler_name,
+            scheduler,
+            identity_scale,
+            expression_scale,
+            shared_noise,
         )
         crop = vae.decode(samples)
         return io.NodeOutput(put_back(crop, background), crop)

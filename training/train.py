@@ -133,7 +133,7 @@ def draw(
         background=one.background.float() * config.latent_scale,
         mask=one.mask,
         inside=one.inside,
-        identity=nn.functional.normalize(given, dim=-1),
+        identity=nn.functional.normalize(given, dim=-1) * len(config.recognisers) ** 0.5,  # a unit vector of each
         expression=blendshapes - neutral,
         pose=one.pose,
         keep=torch.stack([~no_identity, ~no_expression, chance[:, 2] >= training.drop_pose], dim=-1),

@@ -6,6 +6,7 @@ The autoencoder's other half, which no text-to-image graph runs, is left out.
 """
 
 import json
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -178,7 +179,7 @@ def paint(layout: Layout, picture: Tensor, latents: Tensor) -> None:
 
 
 @pytest.fixture(scope="module")
-def checkpoints(host, people) -> dict[str, str]:
+def checkpoints(host, people) -> Iterator[dict[str, str]]:
     """Names of two checkpoints in the host's folder: one that paints a face, one with random weights in its decoder."""
     generator = torch.Generator().manual_seed(0)
     photo = Image.open(people[2] / "studio_portrait.jpg").convert("RGB")
@@ -201,7 +202,9 @@ def checkpoints(host, people) -> dict[str, str]:
     for kind, layout in (("face", face), ("noise", noise)):
         names[kind] = f"{kind}.safetensors"
         save_file({key: tensor.half().contiguous() for key, tensor in (rest | layout).items()}, folder / names[kind])
-    return names
+    yield names
+    for name in names.values():
+        (folder / name).unlink()  # 0.4 GB each
 
 
 def scene(host, checkpoint: str) -> dict:

@@ -1,4 +1,4 @@
-"""Shared by the models' tests: a config that is quick on a CPU, the real face mesh, and pictures of synthetic people."""
+"""Shared by the models' tests: a config that is quick on a CPU, the real face mesh, synthetic people's faces."""
 
 import importlib.util
 from collections.abc import Callable

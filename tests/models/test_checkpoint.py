@@ -55,7 +55,9 @@ def test_round_trip_to_half_precision(checkpoint, parts, tiny):
         assert weights[name].keys() == own.keys()
         for key, value in own.items():
             assert weights[name][key].dtype == torch.float32
-            torch.testing.assert_close(weights[name][key], value, atol=1e-3, rtol=1e-3, msg=lambda m, k=key: f"{k}: {m}")
+            torch.testing.assert_close(
+                weights[name][key], value, atol=1e-3, rtol=1e-3, msg=lambda m, k=key: f"{k}: {m}"
+            )
 
 
 def test_filled_networks_are_ready_to_use(checkpoint, tiny):

@@ -36,7 +36,9 @@ def regions(background: Background) -> torch.Tensor:
     for region, mask, matrix in zip(found, background.mask, background.matrix, strict=True):
         left, top = (-matrix[:, 2]).int().tolist()
         mask = mask.bool()[:, max(0, -top) :, max(0, -left) :]
-        region[:, max(0, top) : top + SIZE, max(0, left) : left + SIZE] = mask[:, : 60 - max(0, top), : 80 - max(0, left)]
+        region[:, max(0, top) : top + SIZE, max(0, left) : left + SIZE] = mask[
+            :, : 60 - max(0, top), : 80 - max(0, left)
+        ]
     return found
 
 

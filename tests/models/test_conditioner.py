@@ -27,7 +27,9 @@ def test_tokens_are_identity_expression_pose_style(conditioner, codes, tiny):
     assert tokens.shape == (2, tiny.identity_tokens + tiny.expression_tokens + 2, tiny.context)
     identity, expression, pose = codes
     own = {0: slice(0, 2), 1: slice(2, 5), 2: slice(5, 6)}
-    for i, other in enumerate([(-identity, expression, pose), (identity, -expression, pose), (identity, expression, -pose)]):
+    for i, other in enumerate(
+        [(-identity, expression, pose), (identity, -expression, pose), (identity, expression, -pose)]
+    ):
         moved = (conditioner(*other, keep(*KEEP_ALL)) != tokens).any(-1).all(0)
         assert moved.nonzero().flatten().tolist() == list(range(7))[own[i]]
 

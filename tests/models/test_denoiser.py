@@ -22,7 +22,9 @@ def trained(tiny):
     denoiser, conditioner = Denoiser(tiny), Conditioner(tiny)
     optimiser = torch.optim.Adam([*denoiser.parameters(), *conditioner.parameters()], lr=1e-2)
     tokens = conditioner(torch.randn(4, 16), torch.randn(4, 51), torch.randn(4, 3), torch.ones(4, 3, dtype=torch.bool))
-    answer = denoiser(torch.randn(4, 4, 8, 8), torch.full((4,), 300), tokens, torch.ones(4, 1, 8, 8), torch.randn(4, 4, 8, 8))
+    answer = denoiser(
+        torch.randn(4, 4, 8, 8), torch.full((4,), 300), tokens, torch.ones(4, 1, 8, 8), torch.randn(4, 4, 8, 8)
+    )
     (answer - torch.randn(4, 4, 8, 8)).square().mean().backward()
     optimiser.step()
     return denoiser.eval().requires_grad_(False), conditioner.eval().requires_grad_(False)
@@ -54,7 +56,9 @@ def test_every_input_counts_after_one_step(trained, inputs, name):
 @pytest.mark.parametrize("name", ["identity", "expression", "pose"])
 def test_every_condition_counts_after_one_step(trained, inputs, generator, name):
     denoiser, conditioner = trained
-    codes = {key: torch.randn(3, n, generator=generator) for key, n in (("identity", 16), ("expression", 51), ("pose", 3))}
+    codes = {
+        key: torch.randn(3, n, generator=generator) for key, n in (("identity", 16), ("expression", 51), ("pose", 3))
+    }
 
     def answer(codes):
         tokens = conditioner(**codes, keep=torch.ones(3, 3, dtype=torch.bool))

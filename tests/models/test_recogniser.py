@@ -83,7 +83,10 @@ def test_foreign_files_are_refused(tmp_path):
 
 def test_weights_that_do_not_fit_are_refused(small, tmp_path):
     path = tmp_path / "small.safetensors"
-    metadata = {"format": "diffsfsr-recogniser-1", "config": '{"widths": [8, 8, 16, 16], "blocks": [1, 2, 1], "size": 13}'}
+    metadata = {
+        "format": "diffsfsr-recogniser-1",
+        "config": '{"widths": [8, 8, 16, 16], "blocks": [1, 2, 1], "size": 13}',
+    }
     save_file(small.state_dict(), path, metadata=metadata)
     with pytest.raises(ValueError, match="weights of the recogniser small.safetensors do not fit.*vector.1.bias"):
         Recogniser.load(path)

@@ -84,7 +84,7 @@ def untrained(host) -> SimpleNamespace:
         encoders=host.part("models.encoders").Encoders(
             config,
             mesh.FaceMesh.load(mesh.find_task_file([])),
-            {"face-s": host.part("models.recogniser").Recogniser()},
+            {name: host.part("models.recogniser").Recogniser() for name in config.recognisers},
             host.part("models.library").ExpressionLibrary.load(ROOT / "assets" / "expressions.json"),
         ),
     )

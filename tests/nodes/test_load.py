@@ -104,6 +104,7 @@ sys.path.append(comfyui)
 from comfy.cli_args import args
 args.cpu = True
 import comfy.sample, comfy_api.latest, latent_preview
+before = set(sys.modules)
 spec = importlib.util.spec_from_file_location("pack", folder + "/__init__.py", submodule_search_locations=[folder])
 sys.modules["pack"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules["pack"])
@@ -113,7 +114,7 @@ for node in list_nodes():
     node.GET_SCHEMA()
 print(time.process_time() - start)
 import pack.models.checkpoint, pack.models.encoders, pack.nodes.native
-print(*sorted({name.partition(".")[0] for name in sys.modules}))
+print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before}))
 """
 
 

@@ -84,7 +84,7 @@ def test_guidance_is_the_formula_and_the_steps_are_those_of_the_command_line(dra
 
 @pytest.mark.parametrize(
     ("who", "what", "branches"),
-    [(1, 1, 1), (2, 2, 2), (1, 2, 2), (2, 0, 2), (2, 1.5, 3)],
+    [(1, 1, 1), (2, 2, 2), (1, 2, 2), (2, 0, 2), (1, 0, 1), (0, 0, 1), (2, 1.5, 3)],
 )
 def test_branches_without_weight_are_not_run(draw, model, who, what, branches):
     patched, evaluated = model.clone(), Counter()
@@ -128,3 +128,71 @@ def test_patches_of_the_model_are_honoured(draw, model):
     assert scales and all(math.isclose(scale, 2.0) for scale in scales)
     torch.testing.assert_close(weak, draw(1.0, 1.0))
     assert torch.equal(draw(1.0, 2.0), plain)
+
+
+@pytest.fixture
+def advanced(host, run, model, conditionings, inputs):
+    """SamplerCustomAdvanced on DiffSFSR Guider: settings that differ from the whole range -> latents."""
+
+    def advanced(identity_scale, expression_scale, model=model, guider=None, **ranges):
+        names = dict(identity_start=0.0, identity_end=1.0, expression_start=0.0, expression_end=1.0) | ranges
+        positive, middle, negative = conditionings
+        if guider is None:
+            (guider,) = run(
+                "DiffSFSRGuider", model=model, positive=positive, middle=middle, negative=negative,
+                identity_scale=identity_scale, expression_scale=expression_scale, **names,
+            )  # fmt: skip
+        (noise,) = run("RandomNoise", noise_seed=5)
+        (sampler,) = run("KSamplerSelect", sampler_name="euler")
+        (sigmas,) = run("BasicScheduler", model=model, scheduler="simple", steps=4, denoise=1.0)
+        latent, _ = run(
+            "SamplerCustomAdvanced", noise=noise, guider=guider, sampler=sampler, sigmas=sigmas, latent_image=inputs[3]
+        )
+        return latent["samples"]
+
+    return advanced
+
+
+@pytest.mark.parametrize(("who", "what"), [(2.0, 1.5), (1.0, 2.0), (2.0, 0.0), (1.5, 1.5), (0.0, 1.5)])
+def test_guider_over_the_whole_range_is_the_sampler_node(advanced, draw, who, what):
+    assert torch.equal(advanced(who, what), draw(who, what))
+
+
+def test_scales_of_zero_are_the_hosts_guiders_without_the_condition(host, run, advanced, draw, model, conditionings):
+    """Bit for bit: as if the conditioning of that branch had never been wired."""
+    _, middle, negative = conditionings
+    for scale in (1.0, 2.5):
+        (guider,) = run("CFGGuider", model=model, positive=middle, negative=negative, cfg=scale)
+        assert torch.equal(advanced(scale, 0.0), advanced(0, 0, guider=guider))
+    (guider,) = run("BasicGuider", model=model, conditioning=negative)
+    assert torch.equal(draw(0.0, 0.0), advanced(0, 0, guider=guider))
+    assert not torch.equal(draw(0.0, 0.0), draw(1.0, 0.0))
+
+
+def test_outside_of_its_range_a_scale_is_one(advanced, draw):
+    assert torch.equal(advanced(3.0, 2.0, identity_end=0.0), advanced(1.0, 2.0))
+    assert torch.equal(advanced(2.0, 3.0, expression_start=1.0), advanced(2.0, 1.0))
+    early, late = advanced(3.0, 3.0, expression_end=0.5), advanced(3.0, 3.0, expression_start=0.5)
+    whole, none = advanced(3.0, 3.0), advanced(3.0, 1.0)
+    assert len({tuple(x.flatten().tolist()[:50]) for x in (early, late, whole, none)}) == 4
+    with pytest.raises(ValueError, match=r"expression_start 0.8 after expression_end 0.2"):
+        advanced(2.0, 2.0, expression_start=0.8, expression_end=0.2)
+
+
+def test_branches_are_skipped_step_by_step(advanced, model):
+    """Two of four steps with three branches, two with two; no expression branch where its scale is zero."""
+    evaluated, patched = Counter(), model.clone()
+
+    def count(apply_model, arguments):
+        evaluated["faces"] += len(arguments["input"])
+        return apply_model(arguments["input"], arguments["timestep"], **arguments["c"])
+
+    patched.set_model_unet_function_wrapper(count)
+    for who, what, ranges, branches in (
+        (3.0, 2.0, dict(identity_end=0.5), 2 * 3 + 2 * 2),
+        (1.0, 0.0, {}, 4),
+        (0.0, 0.0, {}, 4),
+    ):
+        evaluated.clear()
+        advanced(who, what, model=patched, **ranges)
+        assert evaluated["faces"] == branches * BATCH

@@ -1,0 +1,137 @@
+"""Edit, Mix and Travel Expressions: what is done with an expression before a face is painted."""
+
+from comfy_api.latest import io
+from torch import zeros
+
+from ..models.codes import Expression
+from ..models.expression_edit import ASYMMETRY, SLIDERS, edit, mix, scale, travel
+from ..models.face_mesh import BLENDSHAPES
+from .compat import only_known
+from .expression import DONE, intensity_input
+from .types import CATEGORY, ExpressionType
+
+
+def slider_input(name: str, lowest: float, tooltip: str) -> io.Float.Input:
+    return io.Float.Input(
+        name,
+        default=0.0,
+        min=lowest,
+        max=1.0,
+        step=0.05,
+        display_mode=io.NumberDisplay.slider,
+        tooltip=tooltip,
+    )
+
+
+class DiffSFSREditExpression(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="DiffSFSREditExpression",
+            display_name="Edit Expression",
+            category=CATEGORY,
+            description="Sliders for mouth, brows, eyes and gaze, added to an expression, or to a neutral face where "
+            "none is wired.",
+            **only_known(io.Schema, search_aliases=["expression editor", "face sliders", "gaze", "smile", "blink"]),
+            inputs=[
+                ExpressionType.Input(
+                    "expression", optional=True, tooltip="What the sliders are added to; left off, a neutral face."
+                ),
+                intensity_input(),
+                *(slider_input(name, slider.lowest, f"{slider.meaning}.") for name, slider in SLIDERS.items()),
+                slider_input("asymmetry", -1.0, f"{ASYMMETRY}."),
+            ],
+            outputs=[ExpressionType.Output(id="edited", display_name="EXPRESSION", tooltip=DONE)],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        intensity: float,
+        smile: float,
+        frown: float,
+        brows: float,
+        sad_brows: float,
+        lids: float,
+        squint: float,
+        jaw: float,
+        pucker: float,
+        gaze_x: float,
+        gaze_y: float,
+        asymmetry: float,
+        expression: Expression | None = None,
+    ) -> io.NodeOutput:
+        if expression is None:
+            expression = Expression(zeros(1, len(BLENDSHAPES)), "neutral")
+        sliders = {
+            "smile": smile,
+            "frown": frown,
+            "brows": brows,
+            "sad_brows": sad_brows,
+            "lids": lids,
+            "squint": squint,
+            "jaw": jaw,
+            "pucker": pucker,
+            "gaze_x": gaze_x,
+            "gaze_y": gaze_y,
+        }
+        return io.NodeOutput(edit(scale(expression, intensity), sliders, asymmetry))
+
+
+class DiffSFSRMixExpressions(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="DiffSFSRMixExpressions",
+            display_name="Mix Expressions",
+            category=CATEGORY,
+            description="An expression between two others, such as joy with a touch of embarrassment. In batches, the "
+            "first with the first, and so on.",
+            **only_known(io.Schema, search_aliases=["blend expressions", "mixed emotion", "interpolate expression"]),
+            inputs=[
+                ExpressionType.Input("first", tooltip="One expression."),
+                ExpressionType.Input("second", tooltip="The other expression."),
+                io.Float.Input(
+                    "weight",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="How much of the second: 0 is the first alone, 1 the second alone.",
+                ),
+            ],
+            outputs=[ExpressionType.Output(id="expression", display_name="EXPRESSION", tooltip=DONE)],
+        )
+
+    @classmethod
+    def execute(cls, first: Expression, second: Expression, weight: float) -> io.NodeOutput:
+        return io.NodeOutput(mix(first, second, weight))
+
+
+class DiffSFSRTravelExpressions(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="DiffSFSRTravelExpressions",
+            display_name="Travel Expressions",
+            category=CATEGORY,
+            description="The way from one expression to another in equal steps, as a batch: a picture for each step, "
+            "for a contact sheet or a video. Turn shared_noise of the sampler on, so that only the expression moves.",
+            **only_known(io.Schema, search_aliases=["expression animation", "morph expressions", "emotion travel"]),
+            inputs=[
+                ExpressionType.Input("first", tooltip="Where the way begins."),
+                ExpressionType.Input("second", tooltip="Where it ends."),
+                io.Int.Input(
+                    "steps", default=9, min=2, max=1000, tooltip="How many expressions, both ends among them."
+                ),
+            ],
+            outputs=[
+                ExpressionType.Output(
+                    id="expressions", display_name="EXPRESSION", tooltip="A batch of expressions, one for each step."
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(cls, first: Expression, second: Expression, steps: int) -> io.NodeOutput:
+        return io.NodeOutput(travel(first, second, steps))

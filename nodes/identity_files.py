@@ -1,0 +1,130 @@
+"""Save, Load and Blend Identity: people kept for later, and in between of two."""
+
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import folder_paths
+from comfy_api.latest import io, ui
+from torch import cat
+
+from ..models.codes import Identity, broadcast
+from ..models.identity_file import load_identity, save_identity
+from ..models.recogniser import merge_photos
+from .compat import only_known
+from .load import IDENTITIES, identity_output
+from .types import CATEGORY, DiffSFSRType, IdentityType, Loaded, on_cpu
+
+WHO = "Who the face is to be."
+
+
+class DiffSFSRSaveIdentity(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="DiffSFSRSaveIdentity",
+            display_name="Save Identity",
+            category=CATEGORY,
+            description="Keeps a person as a small file in output/identities, for Load Identity. The file is as "
+            "personal as a photo: give it away only if the person agrees.",
+            **only_known(io.Schema, search_aliases=["save face", "face model", "export identity"]),
+            is_output_node=True,
+            inputs=[
+                IdentityType.Input("identity", tooltip="From Encode Identity or Blend Identity."),
+                io.String.Input(
+                    "filename_prefix",
+                    default="person",
+                    tooltip="The file's name; a number is added, and nothing is overwritten. A folder may come first, "
+                    "as in family/anna.",
+                ),
+            ],
+            outputs=[],
+        )
+
+    @classmethod
+    def execute(cls, identity: Identity, filename_prefix: str) -> io.NodeOutput:
+        parts = PurePosixPath(filename_prefix.replace("\\", "/")).parts
+        if not filename_prefix.strip() or ".." in parts or parts[0] == "/" or PureWindowsPath(filename_prefix).drive:
+            raise ValueError(f'got the name "{filename_prefix}", want one such as "anna" or "family/anna"')
+        folder, name, counter, *_ = folder_paths.get_save_image_path("/".join(parts), identity_output())
+        path = Path(folder) / f"{name}_{counter:05}_.safetensors"
+        save_identity(path, identity)
+        return io.NodeOutput(ui=ui.PreviewText(f"saved as {path.relative_to(identity_output()).as_posix()}"))
+
+
+class DiffSFSRLoadIdentity(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="DiffSFSRLoadIdentity",
+            display_name="Load Identity",
+            category=CATEGORY,
+            description="A person that Save Identity kept. The photos are not needed any more.",
+            **only_known(io.Schema, search_aliases=["load face", "face model", "import identity"]),
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=folder_paths.get_filename_list(IDENTITIES),
+                    tooltip="A file in output/identities or models/diffsfsr/identities. Refresh the list (R) if it "
+                    "was saved just now.",
+                ),
+            ],
+            outputs=[IdentityType.Output(id="identity", display_name="IDENTITY", tooltip=WHO)],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, file: str | None) -> int | None:
+        path = folder_paths.get_full_path(IDENTITIES, file) if file else None
+        return Path(path).stat().st_mtime_ns if path else None
+
+    @classmethod
+    def execute(cls, file: str) -> io.NodeOutput:
+        known = folder_paths.get_filename_list(IDENTITIES)
+        if file not in known:  # a name is never used as a path
+            raise ValueError(
+                f'there is no identity "{file}"; choose one of {known}, or make one with Save Identity'
+                if known
+                else f'there is no identity "{file}", nor any other; make one with Encode Identity and Save Identity'
+            )
+        return io.NodeOutput(load_identity(Path(folder_paths.get_full_path_or_raise(IDENTITIES, file))))
+
+
+class DiffSFSRBlendIdentity(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="DiffSFSRBlendIdentity",
+            display_name="Blend Identity",
+            category=CATEGORY,
+            description="Someone between two people. In batches, the first with the first, and so on.",
+            **only_known(io.Schema, search_aliases=["mix faces", "average face", "interpolate identity"]),
+            inputs=[
+                DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),
+                IdentityType.Input("first", tooltip="One person."),
+                IdentityType.Input("second", tooltip="The other person."),
+                io.Float.Input(
+                    "share",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="How much of the second person: 0 is the first alone, 1 the second alone.",
+                ),
+            ],
+            outputs=[IdentityType.Output(id="identity", display_name="IDENTITY", tooltip=WHO)],
+        )
+
+    @classmethod
+    def execute(cls, diffsfsr: Loaded, first: Identity, second: Identity, share: float) -> io.NodeOutput:
+        recognisers = diffsfsr.ready().recognisers
+        for name, identity in (("first", first), ("second", second)):
+            if identity.recognisers != tuple(recognisers):
+                raise ValueError(
+                    f"the {name} identity was made with {', '.join(identity.recognisers)}, but this checkpoint reads "
+                    f"{', '.join(recognisers)}; encode the photos again with this checkpoint"
+                )
+        sizes = [recogniser.config["size"] for recogniser in recognisers.values()]
+        codes = broadcast({"first": first.code, "second": second.code})
+        blended = [
+            merge_photos(cat([one[None] * (1 - share), other[None] * share]), sizes)
+            for one, other in zip(*codes, strict=True)
+        ]
+        return io.NodeOutput(on_cpu(Identity(cat(blended), first.recognisers, first.photos + second.photos)))

@@ -1,0 +1,92 @@
+"""Face Report: how much alike two faces are, by the pack's own eyes."""
+
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ..models.encoders import Encoders
+from ..models.face_mesh import BLENDSHAPES
+from ..models.library import STILL
+from .compat import only_known
+from .faces import chosen, face_inputs
+from .pictures import from_image
+from .types import CATEGORY, DiffSFSRType, Loaded
+
+MOVING = [i for i, name in enumerate(BLENDSHAPES) if name not in STILL]  # the channels that count
+
+
+def compare(encoders: Encoders, one: Tensor, other: Tensor, choose: str, number: str) -> tuple[float, float, Tensor]:
+    """Two pictures (3, H, W) in [-1, 1]; number is that of the pair, for messages.
+
+    returns  cosine of the identity codes (1 = the same); mean absolute difference of the blendshapes that count;
+             differences of yaw, pitch and roll (3,) in degrees, other minus one
+    """
+    pictures = {f"first picture {number}": one, f"second picture {number}": other}
+    faces = [encoders.faces(picture, choose, what)[0] for what, picture in pictures.items()]
+    codes = [encoders.identity([picture], choose)[0].code for picture in pictures.values()]
+    cosine = (codes[0] * codes[1]).sum() / (codes[0].norm() * codes[1].norm())
+    expression = (faces[1].blendshapes - faces[0].blendshapes)[MOVING].abs().mean()
+    turn = (faces[1].pose - faces[0].pose + 180) % 360 - 180  # -179 and 179 are 2 apart
+    return float(cosine), float(expression), turn.cpu()
+
+
+class DiffSFSRFaceReport(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="DiffSFSRFaceReport",
+            display_name="Face Report",
+            category=CATEGORY,
+            description="Compares two faces: is it the same person, the same expression, the same head pose? Against "
+            "the selfie it tells the likeness of a result, against the background the head pose.",
+            **only_known(io.Schema, search_aliases=["face similarity", "compare faces", "face distance", "likeness"]),
+            is_output_node=True,
+            inputs=[
+                DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),
+                io.Image.Input("first", tooltip="A picture with a face."),
+                io.Image.Input("second", tooltip="Another one; in batches, each is compared with its counterpart."),
+                *face_inputs(),
+            ],
+            outputs=[
+                io.String.Output(id="report", display_name="report", tooltip="All of it in words, one line a pair."),
+                io.Float.Output(
+                    id="similarity",
+                    display_name="similarity",
+                    tooltip="1 is the same identity code; two people are far below. The mean over a batch.",
+                ),
+                io.Float.Output(
+                    id="expression_difference",
+                    display_name="expression difference",
+                    tooltip="Mean difference of the blendshapes that count, 0 to 1. The mean over a batch.",
+                ),
+                io.Float.Output(
+                    id="pose_difference",
+                    display_name="pose difference",
+                    tooltip="Mean difference of yaw, pitch and roll in degrees. The mean over a batch.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, diffsfsr: Loaded, first: Tensor, second: Tensor, face: str, face_number: int) -> io.NodeOutput:
+        ones, others = from_image(first, "first picture"), from_image(second, "second picture")
+        count = max(len(ones), len(others))
+        if not {len(ones), len(others)} <= {1, count}:
+            raise ValueError(
+                f"got {len(ones)} pictures to compare with {len(others)}, want as many, or one on one side"
+            )
+        encoders, choose = diffsfsr.ready(), chosen(face, face_number)
+        lines, numbers = [], []
+        for i in range(count):
+            one, other = ones[min(i, len(ones) - 1)], others[min(i, len(others) - 1)]
+            cosine, expression, turn = compare(encoders, one, other, choose, f"{i + 1} of {count}")
+            yaw, pitch, roll = turn.tolist()
+            lines.append(
+                f"similarity {cosine:.3f}, expression difference {expression:.3f}, "
+                f"turned by {yaw:+.1f}° yaw, {pitch:+.1f}° pitch, {roll:+.1f}° roll"
+            )
+            numbers.append((cosine, expression, float(turn.abs().mean())))
+        if count > 1:
+            lines = [f"{i + 1}: {line}" for i, line in enumerate(lines)]
+        means = [sum(column) / count for column in zip(*numbers, strict=True)]
+        text = "\n".join(lines)
+        return io.NodeOutput(text, *means, ui=ui.PreviewText(text))

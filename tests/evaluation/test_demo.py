@@ -1,0 +1,29 @@
+import numpy as np
+import pytest
+from diffsfsr.evaluation.demo import CELL, PAIRS, Row, contact_sheet, find_people, run_demo
+from PIL import Image
+
+
+def test_the_sheet_shows_the_squares_around_the_faces():
+    selfie, background, result = (Image.new("RGB", (400, 300), colour) for colour in ("red", "blue", "blue"))
+    result.paste("green", (100, 50, 300, 250))
+    row = Row(selfie, (0, 0, 100, 100), "joy", background, (100, 50, 300, 250), result)
+    sheet = np.asarray(contact_sheet([row, row]))
+
+    def area(*colour: int) -> float:
+        return (sheet == colour).all(-1).sum() / CELL**2  # in cells
+
+    assert area(255, 0, 0) == 2
+    assert area(0, 0, 255) == pytest.approx(2 + 2 * (300 / 400 - 200 * 200 / 400**2), abs=0.05)
+    assert area(0, 128, 0) == pytest.approx(2 + 2 * 200 * 200 / 400**2, abs=0.05)
+
+
+def test_the_people_of_the_demo_are_there():
+    for identity, scene in PAIRS:
+        assert (find_people() / identity / "assets" / "amateur_selfie.jpg").is_file()
+        assert (find_people() / scene / "assets" / "studio_portrait.jpg").is_file()
+
+
+def test_a_folder_without_comfyui_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no ComfyUI in"):
+        run_demo(tmp_path, tmp_path / "demo.png")

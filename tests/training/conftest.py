@@ -1,0 +1,69 @@
+"""Shared by the tests of training: a config that is quick on a CPU, made-up data, photos of synthetic people."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from diffsfsr.models.config import Config, mini
+from diffsfsr.models.face_mesh import FaceMesh, find_task_file
+from diffsfsr.models.recogniser import Recogniser
+from diffsfsr.training.dataset import Dataset
+from PIL import Image
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Config:
+    return mini(
+        name="tiny", recognisers=("small",), identity_size=16, latent_channels=4, latent_scale=0.5, widths=(32, 64),
+        layers=1, heads=2, context=32, identity_tokens=2, expression_tokens=3, autoencoder_widths=(32, 32, 32, 32),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def face_mesh() -> FaceMesh:
+    return FaceMesh.load(find_task_file([]))
+
+
+@pytest.fixture(scope="session")
+def small() -> Recogniser:
+    torch.manual_seed(0)
+    return Recogniser((8, 8, 8, 8), (1, 1, 1), 16).eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="session")
+def made_up() -> Dataset:
+    """Eight pictures in 8x8 latents: six people, of whom 0 and 1 have two each."""
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(*shape):
+        return torch.randn(shape, generator=generator)
+
+    latents, mask = 2 * normal(8, 4, 8, 8), torch.zeros(8, 1, 8, 8)
+    mask[:, :, 2:7, 2:6] = 1
+    return Dataset(
+        latents=latents.half(), background=(latents * (1 - mask)).half(), mask=mask, inside=torch.ones(8, 1, 8, 8),
+        identity=F.normalize(normal(8, 16), dim=-1), blendshapes=torch.rand(8, 51, generator=generator),
+        pose=10 * normal(8, 3), person=torch.tensor([0, 0, 1, 1, 2, 3, 4, 5]),
+        mirrored=torch.zeros(8, dtype=torch.bool),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory) -> Path:
+    """A folder of people: P001, P002, P003 with two photos each, a wall, and a file that is no picture."""
+    source = Path(importlib.util.find_spec("openpeople").origin).parent / "data" / "curated"
+    folder = tmp_path_factory.mktemp("photos")
+    for person in ("P001", "P002", "P003"):
+        (folder / person).mkdir()
+        with Image.open(source / person / "assets" / "emotions_sheet.jpg") as sheet:
+            width, height = sheet.width // 4, sheet.height // 4
+            for cell in (0, 1):
+                face = sheet.crop((cell * width, 0, (cell + 1) * width, height)).resize((width // 3, height // 3))
+                face.save(folder / person / f"{cell}.jpg", quality=95)
+    (folder / "P002" / "broken.jpg").write_bytes((folder / "P002" / "0.jpg").read_bytes()[:3000])
+    (folder / "P002" / "text.jpg").write_text("no picture at all")
+    (folder / "P002" / "notes.txt").write_text("not for us")
+    Image.new("RGB", (150, 120), (200, 180, 160)).save(folder / "P002" / "wall.png")
+    return folder

@@ -1,0 +1,112 @@
+from dataclasses import fields
+from types import SimpleNamespace
+
+import pytest
+import torch
+from diffsfsr.models.autoencoder import build_autoencoder
+from diffsfsr.models.face_mesh import BLENDSHAPES
+from diffsfsr.training.dataset import Dataset, encode_shards, join, mirror_order
+from diffsfsr.training.prepare import load_shards, prepare
+from torch import nn
+
+
+@pytest.fixture(scope="module")
+def prepared(photos, face_mesh, tmp_path_factory):
+    out = tmp_path_factory.mktemp("prepared")
+    list(prepare(photos, out, face_mesh))
+    return out
+
+
+@pytest.fixture(scope="module")
+def autoencoder(tiny):
+    torch.manual_seed(0)
+    return build_autoencoder(tiny.autoencoder_widths, 1, tiny.latent_channels, 1.0).eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def encode(prepared, autoencoder, small):
+    def run(**changes) -> Dataset:
+        values = {"autoencoder": autoencoder, "leave_out": {"P002"}, "people": {"P001": 0, "P002": 1, "P003": 2}}
+        return encode_shards(prepared, recognisers=nn.ModuleDict({"small": small}), **values | changes)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def data(encode):
+    return encode()
+
+
+def same(a: Dataset, b: Dataset) -> bool:
+    return all(torch.equal(getattr(a, field.name), getattr(b, field.name)) for field in fields(Dataset))
+
+
+def test_mirrored_twice_is_the_same_face():
+    order = mirror_order()
+    assert sorted(order) == list(range(51)) and [order[i] for i in order] == list(range(51))
+
+
+def test_mirroring_swaps_sides_and_nothing_else():
+    mirrored = {name: BLENDSHAPES[i] for name, i in zip(BLENDSHAPES, mirror_order(), strict=True)}
+    assert mirrored["eyeBlinkLeft"] == "eyeBlinkRight" and mirrored["jawRight"] == "jawLeft"
+    assert mirrored["eyeLookInLeft"] == "eyeLookInRight" and mirrored["jawOpen"] == "jawOpen"
+    assert sum(name == other for name, other in mirrored.items()) == sum(
+        not name.endswith(("Left", "Right")) for name in BLENDSHAPES
+    )
+
+
+def test_every_photo_of_a_training_person_is_there_twice(data):
+    assert data.person.tolist() == [0, 0, 2, 2] * 2 and data.mirrored.tolist() == [False] * 4 + [True] * 4
+    assert data.latents.shape == data.background.shape == (8, 4, 16, 16) and data.latents.dtype == torch.float16
+    assert data.mask.shape == data.inside.shape == (8, 1, 16, 16)
+    assert data.identity.shape == (8, 16) and data.blendshapes.shape == (8, 51) and data.pose.shape == (8, 3)
+
+
+def test_mirrored_codes_are_those_of_the_mirrored_photo(data):
+    photo, mirrored = data.subset(torch.arange(4)), data.subset(torch.arange(4, 8))
+    assert torch.equal(mirrored.blendshapes, photo.blendshapes[:, mirror_order()])
+    assert torch.equal(mirrored.pose, photo.pose * torch.tensor([-1.0, 1.0, -1.0]))
+    assert torch.equal(mirrored.inside, photo.inside.flip(-1))
+    overlap = (mirrored.mask * photo.mask.flip(-1)).sum((1, 2, 3)) / mirrored.mask.sum((1, 2, 3))
+    assert overlap.min() > 0.6  # each has an outline of its own
+    assert not torch.equal(mirrored.identity, photo.identity)
+
+
+class Average(nn.Module):
+    """An autoencoder whose latents are the means of 8x8 pixels."""
+
+    def encode(self, x):
+        return SimpleNamespace(latent_dist=SimpleNamespace(mode=lambda: nn.functional.avg_pool2d(x, 8)))
+
+
+def test_background_hides_the_face_and_nothing_else(encode):
+    data = encode(autoencoder=Average())
+    face = -nn.functional.max_pool2d(-data.mask, 3, 1, 1) > 0  # well inside the mask
+    around = nn.functional.max_pool2d(data.mask, 3, 1, 1) == 0
+    face, around = face.expand_as(data.latents), around.expand_as(data.latents)
+    assert face.any() and around.any()
+    assert not data.background[face].any() and (data.latents[face] != 0).float().mean() > 0.9
+    assert torch.equal(data.background[around], data.latents[around])
+
+
+def test_latents_are_those_of_the_crop(encode, prepared):
+    data = encode(autoencoder=Average(), mirror=False)
+    names, shards = load_shards(prepared)
+    crops = shards["crop"][[i for i, name in enumerate(names) if not name.startswith("P002")]]
+    torch.testing.assert_close(
+        data.latents.float(), nn.functional.avg_pool2d(crops.float() / 127.5 - 1, 8), atol=1e-2, rtol=0
+    )
+
+
+def test_the_seed_alone_decides(data, encode):
+    assert same(encode(), data) and not torch.equal(encode(seed=1).mask, data.mask)
+
+
+def test_saved_and_loaded_it_is_the_same(data, tmp_path):
+    data.save(tmp_path / "dataset.safetensors")
+    assert same(Dataset.load(tmp_path / "dataset.safetensors"), data)
+
+
+def test_joined_they_follow_each_other(data):
+    both = join([data.subset(torch.tensor([0, 1])), data.subset(torch.tensor([5]))])
+    assert len(both) == 3 and same(both, data.subset(torch.tensor([0, 1, 5])))
