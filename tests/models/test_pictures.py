@@ -132,7 +132,7 @@ def test_numbers_beyond_the_range_are_cut():
 
 @pytest.mark.parametrize("name", ["a.xyz", "a"])
 def test_unknown_format_is_refused(tmp_path, name):
-    with pytest.raises(ValueError, match=f'cannot write "{name}".*end the name in .png, .jpg or .webp'):
+    with pytest.raises(ValueError, match=f'cannot write "{name}".*end the name in one of .png'):
         write_picture(tmp_path / name, torch.zeros(3, 16, 16), "mini")
     assert not (tmp_path / name).exists()
 

