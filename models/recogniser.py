@@ -79,19 +79,24 @@ def compound_code(recognisers: nn.ModuleDict, faces: Tensor) -> Tensor:
 
 
 def merge_photos(code: Tensor, sizes: Iterable[int]) -> Tensor:
-    """Codes of several photos of one person (n, D) to one (1, D), recogniser by recogniser.
+    """Codes of several photos of one person (n, D) to one (1, D): the mean direction, recogniser by recogniser."""
+    parts = code.mean(0, keepdim=True).split(list(sizes), dim=-1)
+    return torch.cat([F.normalize(part, dim=-1) for part in parts], dim=-1)
 
-    A photo weighs the less, the less it agrees with the others: one of somebody else, or a bad one, hardly counts. Two
-    photos weigh the same (ours; docs/results.md has the measurement).
+
+def weigh_photos(code: Tensor, sizes: Iterable[int]) -> Tensor:
+    """For merge_photos: the less a photo agrees with the others, the shorter are its vectors.
+
+    A photo of somebody else, or a bad one, then hardly counts; of two photos both count the same. The weight is the
+    4th power of the cosine to the geometric median (ours; docs/results.md has the measurement).
+
+    code (n, D), unit vectors side by side -> (n, D), each vector of length 0..1
     """
-    return torch.cat([_centre(part) for part in code.split(list(sizes), dim=-1)], dim=-1)
-
-
-def _centre(vectors: Tensor) -> Tensor:
-    """Unit vectors (n, d) to their mean direction (1, d), weighted by the 4th power of the cosine to their median."""
-    median = vectors.mean(0, keepdim=True)
-    for _ in range(10):  # geometric median (Weiszfeld 1937)
-        weight = 1 / (vectors - median).norm(dim=-1, keepdim=True).clamp(min=1e-3)  # (n, 1)
-        median = (weight * vectors).sum(0, keepdim=True) / weight.sum()
-    weight = (vectors @ F.normalize(median, dim=-1).T).clamp(min=1e-3) ** 4  # (n, 1)
-    return F.normalize((weight * vectors).sum(0, keepdim=True), dim=-1)
+    parts = []
+    for vectors in code.split(list(sizes), dim=-1):
+        median = vectors.mean(0, keepdim=True)
+        for _ in range(10):  # Weiszfeld 1937
+            near = 1 / (vectors - median).norm(dim=-1, keepdim=True).clamp(min=1e-3)  # (n, 1)
+            median = (near * vectors).sum(0, keepdim=True) / near.sum()
+        parts.append(vectors * (vectors @ F.normalize(median, dim=-1).mT).clamp(min=1e-3) ** 4)
+    return torch.cat(parts, dim=-1)

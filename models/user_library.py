@@ -1,7 +1,7 @@
 """The user's own expression library: a folder `label/photo.jpg`, read once, drawn from as in the paper.
 
 The paper takes an expression photo of the label's class at random, or the one nearest in head pose to the background
-(published); the file, and readings instead of photos in it, are ours. Readings tell no person's identity.
+(published); the file, with readings instead of photos in it, is ours.
 """
 
 import json

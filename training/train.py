@@ -28,11 +28,10 @@ class Training:
     drop_pose: float = 0.10  # share without pose, independent of the others
     other_photo: float = 0.5  # chance to take the identity from another photo of the person, where there is one
     code_noise: float = 0.3  # length of the noise added to the identity code, whose length stays what it was
-    outside: float = 0.1  # weight of the loss outside of the mask, where the answer is given
-    snr_limit: float = 5.0  # min-SNR weighting (Hang et al. 2023)
+    outside: float = 0.3  # weight of the loss outside of the mask, where the answer is given
     identity_weight: float = 0.3  # of the identity loss on the estimate of z_0, where a reader is given
     expression_weight: float = 0.1  # of the expression loss, likewise
-    swap: float = 0.25  # share of pictures that get another's identity and expression, where a reader is given
+    swap: float = 0.2  # share of pictures that get another's identity and expression, where a reader is given
     estimate: str = "one-step"  # how z_0 is estimated for these losses: one of sampling.ESTIMATES
     seed: int = 0
 
@@ -152,7 +151,7 @@ def denoising_loss(
     reader: nn.Module | None = None,
     spread: Tensor | None = None,
 ) -> Tensor:
-    """Weighted squared error of the prediction; pixels outside the photo count nothing, the given background little.
+    """Squared error of the prediction; pixels outside the photo count nothing, the given background little.
 
     With a reader (training/reader.py): identity and expression of the estimate of z_0 as well, as the paper has them,
     weighted by a_t squared, since an estimate from mere noise says nothing. spread (51,): of the expression codes.
@@ -160,12 +159,9 @@ def denoising_loss(
     z = schedule.noisy(batch.z0, batch.noise, batch.t)
     output = model(z, batch.t, batch).float()
     error = output - schedule.target(batch.z0, batch.noise, batch.t, config.prediction)
-    a, s = schedule.at(batch.t, z)
-    snr = (a / s).square()
-    weight = snr.clamp(max=training.snr_limit) / (snr + 1 if config.prediction == "v_prediction" else snr)
     known = batch.mask * (~batch.swapped).view(-1, 1, 1, 1)
     place = batch.inside * (known + training.outside * (1 - batch.mask))
-    loss = (weight * place * error.square()).sum() / (place.sum() * error.shape[1])
+    loss = (place * error.square()).sum() / (place.sum() * error.shape[1])
     if reader is None:
         return loss
 
@@ -174,7 +170,7 @@ def denoising_loss(
         return schedule.clean_and_noise(answer, z, t, config.prediction)
 
     identity, expression = reader(estimate(predict, z, batch.t, schedule, training.estimate))
-    trust = a.flatten().square()
+    trust = schedule.at(batch.t, z)[0].flatten().square()
     unlike = 1 - (identity * batch.identity).sum(-1)
     wrong = (expression - batch.expression / spread).square().mean(-1)
     loss = loss + training.identity_weight * (trust * batch.keep[:, 0] * unlike).mean()

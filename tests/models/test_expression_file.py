@@ -119,6 +119,7 @@ def test_landmarks_are_corrected_by_the_persons_own_neutral():
         ({"frames": [[face()], []]}, "no face in frame 1 of 2 of the face landmarks; lower the confidence"),
         ({"frames": [[{"bbox_xyxy": [0, 0, 1, 1]}]]}, "frame 0 have no blendshapes"),
         ({"frames": [[face() | {"blendshapes": {"jawOpen": 0.1}}]]}, "frame 0 lack 50 blendshapes, such as browDown"),
+        ({"frames": [[face(jawOpen=float("nan"))]]}, "got jawOpen nan in frame 0 of the face landmarks"),
         ({"frames": [[face(jawOpen=1.2)]]}, "got jawOpen 1.2 in frame 0 of the face landmarks"),
     ],
 )

@@ -1,6 +1,7 @@
 import pytest
 import torch
-from diffsfsr.models.recogniser import Recogniser, compound_code, merge_photos
+import torch.nn.functional as F
+from diffsfsr.models.recogniser import Recogniser, compound_code, merge_photos, weigh_photos
 from safetensors.torch import save_file
 from torch import nn
 
@@ -65,15 +66,22 @@ def test_photos_merge_to_the_mean_direction_of_each_recogniser():
 
 
 def test_a_photo_of_somebody_else_hardly_counts(generator):
-    """Four photos within 40 degrees of a person, and one at 90 degrees."""
+    """Four photos, 31 degrees from their person each; a fifth is of somebody else, for one of two recognisers."""
     person, other, *noise = torch.linalg.qr(torch.randn(192, 6, generator=generator)).Q.T
-    photos = torch.stack([person + 0.6 * n for n in noise])
-    photos = photos / photos.norm(dim=-1, keepdim=True)
-    with_other = torch.cat([photos, other[None]])
-    assert merge_photos(photos, [192])[0] @ person > (photos @ person).max() + 0.05  # better than any single one
-    assert merge_photos(with_other, [192])[0] @ other < 0.3 * (torch.nn.functional.normalize(with_other.mean(0), dim=0) @ other)
-    turned = merge_photos(torch.cat([with_other, photos], dim=-1), [192, 192])
-    torch.testing.assert_close(turned[:, 192:], merge_photos(torch.cat([photos, photos[:1]]), [192])) if False else None
+    own = F.normalize(torch.stack([person + 0.6 * n for n in noise]), dim=-1)
+    mixed = torch.cat([own, other[None]])
+    agreeing = torch.cat([own, own[:1]])
+    code = torch.cat([mixed, agreeing], dim=-1)
+    merged = merge_photos(weigh_photos(code, [192, 192]), [192, 192])
+    assert merged[0, :192] @ person > (own @ person).max() + 0.05  # better than any single photo
+    assert merged[0, :192] @ other < 0.2 * (merge_photos(mixed, [192])[0] @ other)
+    torch.testing.assert_close(merged[:, 192:], merge_photos(weigh_photos(agreeing, [192]), [192]))
+
+
+def test_two_photos_weigh_the_same(generator):
+    code = F.normalize(torch.randn(2, 20, generator=generator), dim=-1)
+    torch.testing.assert_close(merge_photos(weigh_photos(code, [20]), [20]), merge_photos(code, [20]))
+    torch.testing.assert_close(weigh_photos(code[:1], [20]), code[:1])  # one photo is left alone
 
 
 def test_broken_files_are_refused(small, tmp_path):
