@@ -109,7 +109,8 @@ def _library_find(args: argparse.Namespace) -> None:
 
 
 def _library_check(args: argparse.Namespace) -> None:
-    from .evaluation.expressions import find_people, report
+    from .evaluation.expressions import report
+    from .evaluation.people import find_people
     from .models.checkpoint import ASSETS
     from .models.face_mesh import FaceMesh, find_task_file
     from .models.library import ExpressionLibrary
@@ -155,6 +156,12 @@ def evaluate(args: argparse.Namespace) -> None:
     settings = {key: str(value) for key, value in vars(args).items() if key != "run"}
     evaluation.write_reports(args.out, settings, items, judges)
     print((args.out / "report.md").read_text())
+
+
+def people(args: argparse.Namespace) -> None:
+    from .evaluation.people import lay_out
+
+    print(f"{lay_out(args.folder)} pairs of synthetic people in {args.folder}")
 
 
 def demo(args: argparse.Namespace) -> None:
@@ -229,6 +236,9 @@ def parser() -> argparse.ArgumentParser:
 
     sub = command(download, "fetch face_landmarker.task (3.8 MB) from MediaPipe's servers")
     sub.add_argument("folder", type=Path, help="where to put it, such as ComfyUI/models/mediapipe")
+
+    sub = command(people, "lay out openpeople's synthetic people for `evaluate`")
+    sub.add_argument("folder", type=Path)
 
     sub = command(demo, "run the portrait workflow on a real ComfyUI and draw a contact sheet")
     sub.add_argument("--comfyui", type=Path, required=True, help="folder of ComfyUI")

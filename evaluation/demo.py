@@ -1,6 +1,5 @@
 """The portrait workflow on a real ComfyUI, with synthetic people, drawn as a contact sheet."""
 
-import importlib.util
 import json
 import tempfile
 import time
@@ -13,11 +12,11 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from ..models.face_mesh import FaceMesh, find_task_file
 from ..models.pictures import read_picture
 from .host import PACK, Host, find_comfyui
+from .people import LABELS, find_people
 from .workflow import find_node, to_prompt
 
 WORKFLOW = PACK / "workflows" / "portrait_from_selfie.json"
 PAIRS = (("P009", "P003"), ("P005", "P008"))  # whose selfie, into whose portrait
-LABELS = ("joy", "anger", "surprise", "sadness")
 
 CELL = 288  # side of a picture on the sheet, pixels
 ROOM = 1.6  # side of the square that is shown / side of the face in it: the face is drawn at 180 pixels
@@ -64,14 +63,6 @@ def run_demo(comfyui: Path, output: Path) -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
     contact_sheet(rows).save(output)
     print(f"the contact sheet is in {output}")
-
-
-def find_people() -> Path:
-    """openpeople's folder of synthetic people; found without importing the package."""
-    package = importlib.util.find_spec("openpeople")
-    if package is None or package.origin is None:
-        raise FileNotFoundError("the demo shows the people of the package openpeople: run `pip install openpeople`")
-    return Path(package.origin).parent / "data" / "curated"
 
 
 def face_square(mesh: FaceMesh, path: Path) -> tuple[float, float, float, float]:

@@ -16,9 +16,11 @@ import torch
 from scipy.stats import bootstrap
 from torch import Tensor
 
+from ..models.checkpoint import ASSETS
 from ..models.codes import Background, Expression, Identity
 from ..models.diffsfsr import DiffSFSR
 from ..models.geometry import transform
+from ..models.labels import read_labels
 from ..models.pictures import read_picture, write_picture
 from ..training.photos import SUFFIXES
 from .judges import Judges
@@ -46,13 +48,8 @@ def triples(identities: Path, expressions: str, backgrounds: Path, pairs: Path |
         with open(pairs, newline="", encoding="utf-8") as file:
             rows = [Triple(row["identity"], row["expression"], row["background"]) for row in csv.DictReader(file)]
     else:
-        words = None if expressions == "labels" else names(Path(expressions))
+        words = read_labels(ASSETS / "expressions.json") if expressions == "labels" else names(Path(expressions))
         chosen = names(identities), words, names(backgrounds)
-        if words is None:
-            from ..models.checkpoint import ASSETS
-            from ..models.labels import read_labels
-
-            chosen = chosen[0], read_labels(ASSETS / "expressions.json"), chosen[2]
         rows = [Triple(*row) for row in itertools.product(*chosen)]
         random.Random(seed).shuffle(rows)
     return rows[:limit]

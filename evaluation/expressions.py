@@ -3,7 +3,6 @@
 Distances are Euclidean over the channels that move, at intensity 1, variant 0.
 """
 
-import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import comb
@@ -89,14 +88,6 @@ def chance(library: ExpressionLibrary, word: str, drawn: int = TOP) -> float:
     """The probability that one of some labels drawn at random is of a fitting cluster."""
     others = sum(library.cluster(label) not in FITTING[word] for label in library.labels)
     return 1 - comb(others, drawn) / comb(len(library.labels), drawn)
-
-
-def find_people() -> Path:
-    """The folder of people in an installed openpeople."""
-    spec = importlib.util.find_spec("openpeople")
-    if spec is None or spec.origin is None:
-        raise FileNotFoundError("openpeople is not installed; pip install openpeople, or give its folder data/curated")
-    return Path(spec.origin).parent / "data" / "curated"
 
 
 def report(library: ExpressionLibrary, mesh: FaceMesh, people: Path) -> Iterator[str]:

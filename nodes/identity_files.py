@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import folder_paths
 from comfy_api.latest import io, ui
-from torch import cat
+from torch import cat, zeros
 
 from ..models.codes import Identity, broadcast
 from ..models.identity_file import load_identity, save_identity
@@ -114,14 +114,16 @@ class DiffSFSRBlendIdentity(io.ComfyNode):
 
     @classmethod
     def execute(cls, diffsfsr: Loaded, first: Identity, second: Identity, share: float) -> io.NodeOutput:
-        recognisers = diffsfsr.ready().recognisers
+        encoders = diffsfsr.ready()
+        recognisers = encoders.recognisers
         for name, identity in (("first", first), ("second", second)):
             if identity.recognisers != tuple(recognisers):
                 raise ValueError(
                     f"the {name} identity was made with {', '.join(identity.recognisers)}, but this checkpoint reads "
                     f"{', '.join(recognisers)}; encode the photos again with this checkpoint"
                 )
-        sizes = [recogniser.config["size"] for recogniser in recognisers.values()]
+        blank = zeros(1, 3, 112, 112, device=encoders.device)
+        sizes = [recogniser(blank).shape[-1] for recogniser in recognisers.values()]
         codes = broadcast({"first": first.code, "second": second.code})
         blended = [
             merge_photos(cat([one[None] * (1 - share), other[None] * share]), sizes)

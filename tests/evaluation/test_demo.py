@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from diffsfsr.evaluation.demo import CELL, PAIRS, Row, contact_sheet, find_people, run_demo
+from diffsfsr.evaluation.demo import CELL, PAIRS, Row, contact_sheet, run_demo
+from diffsfsr.evaluation.people import find_people
 from PIL import Image
 
 

@@ -4,11 +4,11 @@ from diffsfsr.evaluation.expressions import (
     FITTING,
     chance,
     distances,
-    find_people,
     nearest_labels,
     other_people,
     rank_correlation,
 )  # fmt: skip
+from diffsfsr.evaluation.people import find_people
 from diffsfsr.models.checkpoint import ASSETS
 from diffsfsr.models.face_mesh import FaceMesh, find_task_file
 from diffsfsr.models.library import ExpressionLibrary
