@@ -13,7 +13,7 @@ from .compositing import paste_faces
 from .denoiser import Denoiser, shrink_mask
 from .encoders import Encoders, Tokens
 from .face_mesh import find_task_file
-from .sampling import Predictor, SamplingStep, ddim, guide, noise_for
+from .sampling import Predictor, SamplingStep, ddim, guide, noise_for, start
 from .schedule import Schedule
 
 
@@ -89,10 +89,11 @@ class DiffSFSR:
         device = tokens.full.device
         background = repeat_background(background, len(tokens.full))
         masked = self.encode(self.encoders.masked_crop(background).to(device))
+        whole = self.encode(background.crop.to(device))
         mask = shrink_mask(background.mask.to(device))
         predict = self.guided(tokens, mask, masked, identity_scale, expression_scale)
         noise = noise_for(range(seed, seed + len(mask)), tuple(masked.shape[1:])).to(device)
-        yield from ddim(predict, noise, self.schedule, steps)
+        yield from ddim(predict, start(noise, whole, self.schedule), self.schedule, steps)
 
     def guided(
         self, tokens: Tokens, mask: Tensor, masked: Tensor, identity_scale: float, expression_scale: float

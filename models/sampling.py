@@ -34,10 +34,22 @@ def timesteps(steps: int) -> list[int]:
     return [round(STEPS - i * STEPS / steps) - 1 for i in range(steps)]
 
 
+def start(noise: Tensor, background: Tensor, schedule: Schedule) -> Tensor:
+    """What sampling begins with, as ComfyUI makes it of noise and a LATENT: noise + a_T background (ours).
+
+    Stable Diffusion's schedule does not end in pure noise. The last step still holds 7 % of the picture, enough to tell
+    its mean colours; from noise alone every face would have colours of its own.
+
+    noise, background  (B, C, h, w) unit normal; latents of the crop with its face, unit variance
+    """
+    a, _ = schedule.at(torch.full((len(noise),), STEPS - 1), noise)
+    return noise + a * background
+
+
 def ddim(predict: Predictor, z: Tensor, schedule: Schedule, steps: int) -> Iterator[SamplingStep]:
     """DDIM without added noise (Song et al. 2021, eq. 12 with sigma 0).
 
-    z  (B, C, h, w): unit normal noise
+    z  (B, C, h, w): what start() gives
     """
     path = timesteps(steps)
     for index, (t, following) in enumerate(zip(path, [*path[1:], -1], strict=True)):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import comfy.model_management
-import torch
 from comfy_api.latest import io
 
 from ..models.codes import Background, Expression, Identity, repeat_background
@@ -48,7 +47,9 @@ class DiffSFSRConditioning(io.ComfyNode):
                     tooltip="Neither identity nor expression; not an empty prompt, and nothing can take its place.",
                 ),
                 io.Latent.Output(
-                    id="latent", display_name="latent", tooltip="Empty latents of the right size; use denoise 1."
+                    id="latent",
+                    display_name="latent",
+                    tooltip="The face as it is. With denoise 1 only its colours count; with less it shows through.",
                 ),
             ],
         )
@@ -82,10 +83,11 @@ def condition(
     tokens = encoders.tokens(identity, expression, background)
     count, device = len(tokens.full), comfy.model_management.intermediate_device()
     latents = vae.encode(to_image(encoders.masked_crop(background)))  # raw, (N, C, h, w): the host scales them itself
+    whole = vae.encode(to_image(background.crop))  # the noise is laid over it (models/sampling.py, start)
     background = repeat_background(background, count)
     extra = {
         "concat_latent_image": latents.expand(count, -1, -1, -1),
         "concat_mask": background.mask,  # (B, 1, S, S): the host shrinks and rounds it
     }
     conditionings = [[[each.to(device), dict(extra)]] for each in (tokens.full, tokens.identity_only, tokens.null)]
-    return *conditionings, {"samples": torch.zeros(count, *latents.shape[1:], device=device)}
+    return *conditionings, {"samples": whole.expand(count, -1, -1, -1).to(device)}

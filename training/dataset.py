@@ -22,7 +22,7 @@ class Dataset:
     latents: Tensor  # (M, C, h, w) raw latents of the crop, float16
     background: Tensor  # (M, C, h, w) raw latents of the crop without its face, float16
     mask: Tensor  # (M, 1, h, w) 1 = regenerate
-    inside: Tensor  # (M, 1, h, w) 1 where the crop lies inside the photo: elsewhere there is no loss
+    inside: Tensor  # (M, 1, h, w) 1 where most of the cell lies inside the photo
     identity: Tensor  # (M, D)
     blendshapes: Tensor  # (M, 51) as read
     pose: Tensor  # (M, 3) degrees
@@ -104,7 +104,7 @@ def encode_shards(
                     latents=latents,
                     background=background,
                     mask=shrink_mask(mask),
-                    inside=(nn.functional.avg_pool2d(inside, 8) > 0.99).float(),
+                    inside=(nn.functional.avg_pool2d(inside, 8) > 0.5).float(),
                     identity=compound_code(recognisers, face),
                     blendshapes=blendshapes,
                     pose=pose,

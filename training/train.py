@@ -28,6 +28,7 @@ class Training:
     drop_pose: float = 0.10  # share without pose, independent of the others
     other_photo: float = 0.5  # chance to take the identity from another photo of the person, where there is one
     code_noise: float = 0.3  # length of the noise added to the identity code, whose length stays what it was
+    beyond: float = 0.1  # weight of the loss beyond the photo's border, where the crop goes on with the border's pixels
     outside: float = 0.3  # weight of the loss outside of the mask, where the answer is given
     identity_weight: float = 0.3  # of the identity loss on the estimate of z_0, where a reader is given
     expression_weight: float = 0.1  # of the expression loss, likewise
@@ -151,7 +152,7 @@ def denoising_loss(
     reader: nn.Module | None = None,
     spread: Tensor | None = None,
 ) -> Tensor:
-    """Squared error of the prediction; pixels outside the photo count nothing, the given background little.
+    """Squared error of the prediction; what lies beyond the photo and the given background count little.
 
     With a reader (training/reader.py): identity and expression of the estimate of z_0 as well, as the paper has them,
     weighted by a_t squared, since an estimate from mere noise says nothing. spread (51,): of the expression codes.
@@ -160,7 +161,7 @@ def denoising_loss(
     output = model(z, batch.t, batch).float()
     error = output - schedule.target(batch.z0, batch.noise, batch.t, config.prediction)
     known = batch.mask * (~batch.swapped).view(-1, 1, 1, 1)
-    place = batch.inside * (known + training.outside * (1 - batch.mask))
+    place = torch.where(batch.inside > 0, 1.0, training.beyond) * (known + training.outside * (1 - batch.mask))
     loss = (place * error.square()).sum() / (place.sum() * error.shape[1])
     if reader is None:
         return loss

@@ -147,7 +147,7 @@ def test_perfect_answers_cost_nothing_and_others_do(made_up, tiny, prediction):
     assert denoising_loss(answering(0.0), batch, config, Training(), schedule) > 0.05
 
 
-def test_pixels_outside_the_photo_count_nothing(made_up, tiny):
+def test_pixels_beyond_the_photo_can_count_nothing(made_up, tiny):
     inside = torch.ones(8, 1, 8, 8)
     inside[..., :3] = 0
     data = dataclasses.replace(made_up, inside=inside)
@@ -156,7 +156,7 @@ def test_pixels_outside_the_photo_count_nothing(made_up, tiny):
     def loss(where):
         noise = batch.noise + where * 3
         return denoising_loss(
-            answering(0.0), dataclasses.replace(batch, noise=noise), tiny, Training(), Schedule()
+            answering(0.0), dataclasses.replace(batch, noise=noise), tiny, Training(beyond=0.0), Schedule()
         ).item()
 
     assert loss(1 - batch.inside) == pytest.approx(loss(0 * batch.inside), rel=1e-6)
