@@ -22,7 +22,7 @@ def folder(host, load):
     folder = host.base / "models" / "diffsfsr"
     folder.mkdir(exist_ok=True)
     yield folder
-    for file in folder.iterdir():
+    for file in folder.glob("*.*"):
         file.unlink()
     host.folder_paths.filename_list_cache.clear()
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from diffsfsr.evaluation.workflow import NOTES, to_prompt
+from diffsfsr.models.face_mesh import TASK_FILE, TASK_URL
 
 pytestmark = pytest.mark.host
 
@@ -118,6 +119,8 @@ def test_files_to_fetch_are_named_with_their_place(workflow):
         (file,) = node["properties"]["models"]
         assert file["name"] == node["widgets_values"][0] == file["url"].rpartition("/")[2]
         assert file["directory"] == "checkpoints" and file["url"].startswith("https://")
+    (load,) = (node for node in workflow["nodes"] if node["type"] == "DiffSFSRLoad")
+    assert load["properties"]["models"] == [{"name": TASK_FILE, "url": TASK_URL, "directory": "mediapipe"}]
 
 
 def test_titles_that_documentation_and_demo_rely_on(workflow):
