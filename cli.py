@@ -131,7 +131,12 @@ def prepare(args: argparse.Namespace) -> None:
 def train(args: argparse.Namespace) -> None:
     from .training import runs
 
-    {"recogniser": runs.recogniser, "autoencoder": runs.autoencoder, "denoiser": runs.denoiser}[args.part](args)
+    {
+        "recogniser": runs.recogniser,
+        "autoencoder": runs.autoencoder,
+        "decoder": runs.decoder,
+        "denoiser": runs.denoiser,
+    }[args.part](args)
 
 
 def download(args: argparse.Namespace) -> None:
@@ -221,7 +226,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--frame", default="mini-128")
 
     sub = command(train, "train a part; run the same command again to go on where it stopped")
-    sub.add_argument("part", choices=("recogniser", "autoencoder", "denoiser"))
+    sub.add_argument("part", choices=("recogniser", "autoencoder", "decoder", "denoiser"))
     sub.add_argument("--data", type=Path, required=True, nargs="+", help="prepared folders")
     sub.add_argument("--out", type=Path, required=True, help="folder for the state, the curve and the weights")
     sub.add_argument("--steps", type=int, help="steps in all")
@@ -229,8 +234,8 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--rate", type=float, help="peak learning rate")
     sub.add_argument("--minutes", type=float, default=float("inf"), help="stop, with the state saved, after this time")
     sub.add_argument("--teacher", type=Path, help="recogniser: a .tflite face recogniser, 112 px in")
-    sub.add_argument("--autoencoder", type=Path, help="denoiser: what `train autoencoder` wrote")
-    sub.add_argument("--recogniser", type=Path, nargs="+", help="denoiser: what `train recogniser` wrote")
+    sub.add_argument("--autoencoder", type=Path, help="decoder, denoiser: what `train autoencoder` wrote")
+    sub.add_argument("--recogniser", type=Path, nargs="+", help="decoder, denoiser: what `train recogniser` wrote")
     sub.add_argument("--losses", action="store_true", help="denoiser: identity and expression losses as well")
     sub.add_argument("--compile", action="store_true", help="faster steps after minutes of compilation")
 

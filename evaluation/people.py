@@ -12,9 +12,7 @@ def find_people() -> Path:
     """The package's folder of people, P001 to P010; found without importing it."""
     package = importlib.util.find_spec("openpeople")
     if package is None or package.origin is None:
-        raise FileNotFoundError(
-            "the synthetic people come with the package openpeople: run `pip install openpeople`"
-        )
+        raise FileNotFoundError("the synthetic people come with the package openpeople: run `pip install openpeople`")
     return Path(package.origin).parent / "data" / "curated"
 
 

@@ -21,6 +21,7 @@ from ..models.recogniser import Recogniser
 from ..models.tflite import Graph
 from .autoencoder import AutoencoderTraining, train_autoencoder
 from .dataset import Dataset, encode_shards, join
+from .decoder import DecoderTraining, refine_decoder
 from .photos import person_of, test_people
 from .prepare import load_shards, names_in
 from .reader import LatentReader, ReaderTraining, train_reader
@@ -64,15 +65,36 @@ def autoencoder(args: argparse.Namespace) -> None:
     run(steps, args, settings.steps, lambda s: s.psnr, export)
 
 
+def decoder(args: argparse.Namespace) -> None:
+    """Refine the decoder of `args.autoencoder` on whole crops; writes autoencoder.pt anew, with the same latents."""
+    if args.autoencoder is None or args.recogniser is None:
+        raise ValueError("got no --autoencoder or no --recogniser, want the files that these two runs wrote")
+    saved, model = load_autoencoder(args.autoencoder)
+    names, data = gather(args.data)
+    settings = changed(DecoderTraining(), args)
+
+    def export(step):
+        save_atomically(saved | {"weights": step.model.state_dict()}, args.out / "autoencoder.pt")
+
+    crops, recogniser = data["crop"][training_rows(names)], Recogniser.load(args.recogniser[0])
+    steps = refine_decoder(settings, model, recogniser, crops, load_state(args.out), args.compile)
+    run(steps, args, settings.steps, lambda s: s.psnr, export)
+
+
+def load_autoencoder(path: Path) -> tuple[dict, nn.Module]:
+    """What `train autoencoder` wrote, as saved, and as a network."""
+    saved = torch.load(path, weights_only=True)
+    model = build_autoencoder(saved["widths"], saved["layers"], saved["latent_channels"], saved["scale"])
+    return saved, fill(model, saved["weights"], "autoencoder")
+
+
 def denoiser(args: argparse.Namespace) -> None:
     """Train denoiser and conditioner; writes mini.safetensors, ready for ComfyUI."""
     if args.autoencoder is None or args.recogniser is None:
         raise ValueError(
             "want --autoencoder and --recogniser, the files that `train autoencoder` and `train recogniser` wrote"
         )
-    saved = torch.load(args.autoencoder, weights_only=True)
-    model = build_autoencoder(saved["widths"], saved["layers"], saved["latent_channels"], saved["scale"])
-    fill(model, saved["weights"], "autoencoder")
+    saved, model = load_autoencoder(args.autoencoder)
     recognisers = nn.ModuleDict({path.stem: Recogniser.load(path) for path in args.recogniser})
     args.out.mkdir(parents=True, exist_ok=True)
     cache = args.out / "dataset.safetensors"
