@@ -193,7 +193,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--steps", type=int, default=20)
     sub.add_argument("--intensity", type=float, default=1.0, help="0 is exactly neutral, up to 1.5")
     sub.add_argument("--identity-scale", type=float, default=2.0, help="guidance towards the identity")
-    sub.add_argument("--expression-scale", type=float, default=1.5, help="guidance towards the expression")
+    sub.add_argument("--expression-scale", type=float, default=2.0, help="guidance towards the expression")
     sub.add_argument("--checkpoint", default="mini", help='"mini" (bundled) or a .safetensors file')
     sub.add_argument("--report", action="store_true", help="print one line of JSON with how well it went")
 

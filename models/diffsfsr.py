@@ -60,7 +60,7 @@ class DiffSFSR:
         steps: int = 20,
         seed: int = 0,
         identity_scale: float = 2.0,
-        expression_scale: float = 1.5,
+        expression_scale: float = 2.0,
         on_step: Callable[[SamplingStep], None] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Draw the faces and put them into their pictures.

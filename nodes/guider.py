@@ -45,7 +45,7 @@ class DiffSFSRGuider(io.ComfyNode):
                 ),
                 scale_input(
                     "expression_scale",
-                    1.5,
+                    2.0,
                     "How hard the expression is pressed for; 1 is no pressure, 0 leaves the expression open and is "
                     "faster.",
                 ),

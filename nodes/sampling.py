@@ -163,7 +163,7 @@ class DiffSFSRSampler(io.ComfyNode):
                 scale_input("identity_scale", 2.0, "How hard the likeness is pressed for; 1 is no pressure."),
                 scale_input(
                     "expression_scale",
-                    1.5,
+                    2.0,
                     "How hard the expression is pressed for; 1 is no pressure. If both scales are equal, a step is a "
                     "third faster.",
                 ),
