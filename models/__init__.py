@@ -5,6 +5,7 @@
     one of 135 words -> library                                         -> Expression
     any words -> words -> one of 135, with an intensity;   photos by label -> user_library -> Expression
     Expression -> expression_edit (sliders, strength, mix, travel), expression_file (files, named values, landmarks)
+    Identity -> identity_file
     background       -> face_mesh -> geometry.crop, blending.face_mask  -> Background  (crop, mask, head pose)
 
     Identity, Expression, pose -> conditioner -> tokens

@@ -5,26 +5,21 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
+from .code_file import load_code, save_code
 from .codes import Expression
 from .face_mesh import BLENDSHAPES
 from .library import named_vector
 
 FORMAT = "diffsfsr-expression-1"
-KEY = "code"
 EXAMPLE = '{"jawOpen": 0.4, "mouthSmile": 0.5}'
 
 
 def save_expression(path: Path, expression: Expression) -> None:
     """Write an expression; its folder must exist, a file that is there already is replaced."""
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"no folder {path.parent} to write {path.name} into; make it first")
     metadata = {"format": FORMAT, "name": expression.name, "blendshapes": json.dumps(BLENDSHAPES)}
-    save_file({KEY: expression.code.detach().cpu().float().contiguous()}, path, metadata=metadata)
+    save_code(path, expression.code, metadata)
 
 
 def load_expression(path: Path) -> Expression:
@@ -33,27 +28,12 @@ def load_expression(path: Path) -> Expression:
     Raises ValueError for a file that is broken or of another kind.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no expression file {path}; check the path")
-    if path.suffix.lower() == ".json":
+    if path.suffix.lower() == ".json" and path.is_file():
         return from_json(path.read_text(encoding="utf-8", errors="replace"), path.stem)
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"cannot read the expression {path.name}: {error}. Save it again") from error
-    if metadata.get("format") != FORMAT:
-        raise ValueError(
-            f'{path.name} is no expression of this pack (format "{metadata.get("format")}", want "{FORMAT}"); choose a '
-            "file that was saved as an expression, or update the pack"
-        )
-    if set(tensors) != {KEY} or tensors[KEY].dtype != torch.float32:
-        found = {key: str(tensor.dtype) for key, tensor in sorted(tensors.items())}
-        raise ValueError(f'{path.name} holds {found}, want one float32 tensor "{KEY}"; save the expression again')
+    code, metadata = load_code(path, "expression", FORMAT)
     if metadata.get("blendshapes") != json.dumps(BLENDSHAPES):
         raise ValueError(f"{path.name} has other blendshapes than this pack reads; save the expression again")
-    return Expression(tensors[KEY], metadata.get("name", ""))
+    return Expression(code, metadata.get("name", ""))
 
 
 def from_json(text: str, name: str = "") -> Expression:
