@@ -1,4 +1,4 @@
-"""Command line of the pack: python cli.py {generate,labels,library,prepare,train,download,demo} ..."""
+"""Command line of the pack: python cli.py {generate,evaluate,labels,library,prepare,train,download,people,demo} ..."""
 
 import sys
 

@@ -19,13 +19,14 @@ from torch import Tensor
 from ..models.checkpoint import ASSETS
 from ..models.codes import Background, Expression, Identity
 from ..models.diffsfsr import DiffSFSR
+from ..models.face_mesh import Face
 from ..models.geometry import transform
 from ..models.labels import read_labels
 from ..models.pictures import read_picture, write_picture
 from ..training.photos import SUFFIXES
 from .judges import Judges
 from .judging import JUDGED, Panel, correlations, judged, wanted_actions
-from .report import MOVING, face_at, report_one
+from .report import MOVING, compare, face_at
 
 METRICS = ("identity_cosine", "identity_top1", "nearer_than_background", "expression_correlation", "expression_error",
            "pose_error_deg", "face_found", "changed_outside")  # fmt: skip
@@ -88,43 +89,50 @@ def evaluate(
         scene = model.background(read_picture(backgrounds / row.background))
         pictures, _ = model.generate(who, what, scene, seed=seed)
         write_picture(out / "results" / f"{row.stem}.png", pictures[0], model.config.name)
-        before = scene.pictures[0]
+        both = {"result": pictures[0], "unchanged": scene.pictures[0]}
+        faces = {which: face_at(model.encoders.mesh.find(picture), scene) for which, picture in both.items()}
+        own = model.encoders.identity([both["unchanged"]])[0]
         place = list(people).index(row.identity)
         item = {
             "identity": row.identity,
             "expression": row.expression,
             "background": row.background,
             "wanted": wanted_actions(what),
-            "result": measure(model, pictures[0], who, what, scene, gallery, place),
-            "unchanged": measure(model, before, who, what, scene, gallery, place),
         }
+        for which, picture in both.items():
+            item[which] = measure(model, picture, faces[which], who, what, scene, own, gallery, place)
         if panel is not None:
-            own = panel.judges.read(before, face_at(model.encoders.mesh.find(before), scene))
-            for which, picture in (("result", pictures[0]), ("unchanged", before)):
-                face = face_at(model.encoders.mesh.find(picture), scene)
-                item[which] |= judged(panel, picture, face, own, row.identity, row.expression)
+            before = panel.judges.read(both["unchanged"], faces["unchanged"])
+            for which, picture in both.items():
+                item[which] |= judged(panel, picture, faces[which], before, row.identity, row.expression)
         yield item
 
 
 def measure(
-    model: DiffSFSR, picture: Tensor, who: Identity, what: Expression, scene: Background, gallery: Tensor, place: int
+    model: DiffSFSR,
+    picture: Tensor,
+    face: Face | None,
+    who: Identity,
+    what: Expression,
+    scene: Background,
+    own: Identity,
+    gallery: Tensor,
+    place: int,
 ) -> dict[str, float | None]:
-    """METRICS of one picture (3, H, W) in [-1, 1]; None where it shows no face.
+    """METRICS of one picture (3, H, W) in [-1, 1] with its face; None where it shows none.
 
-    gallery (K, D): the codes of all identities; place: the row that is wanted
+    own: the background's person; gallery (K, D): the codes of all identities; place: the row that is wanted
     """
-    values = report_one(model, picture, who, what, scene)
-    face = face_at(model.encoders.mesh.find(picture), scene)
+    values = compare(model, picture, face, who, what, scene)
     values |= {"face_found": float(face is not None), "changed_outside": changed_outside(picture, scene)}
     if face is None:
         return {key: values.get(key) for key in METRICS}
     code = model.encoders.identity([picture], "largest")[0].code
-    own = model.encoders.identity([scene.pictures[0]], "largest")[0].code
     read = (face.blendshapes - model.encoders.conditioner.neutral)[MOVING]
     pair = torch.stack([read, what.code[0, MOVING]])
     values |= {
         "identity_top1": float((gallery @ code[0]).argmax() == place),
-        "nearer_than_background": float((code * who.code).sum() > (code * own).sum()),
+        "nearer_than_background": float((code * who.code).sum() > (code * own.code).sum()),
         "expression_correlation": round(float(torch.corrcoef(pair)[0, 1]), 4),
     }
     return {key: values.get(key) for key in METRICS}

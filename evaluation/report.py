@@ -23,6 +23,18 @@ def report_one(
              the codes over MOVING; pose_error_deg, that of yaw, pitch and roll. None where the result shows no face.
     """
     face = face_at(model.encoders.mesh.find(picture.to(model.encoders.device)), background)
+    return compare(model, picture, face, identity, expression, background)
+
+
+def compare(
+    model: DiffSFSR,
+    picture: Tensor,
+    face: Face | None,
+    identity: Identity,
+    expression: Expression,
+    background: Background,
+) -> dict[str, float | None]:
+    """What report_one tells, of a face that was found in the picture already."""
     if face is None:
         return dict.fromkeys(KEYS)
     read = face.blendshapes - model.encoders.conditioner.neutral

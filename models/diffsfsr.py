@@ -86,10 +86,10 @@ class DiffSFSR:
         expression_scale: float,
     ) -> Iterator[SamplingStep]:
         """The denoising loop, a step at a time."""
-        device = tokens.full.device
-        background = repeat_background(background, len(tokens.full))
-        masked = self.encode(self.encoders.masked_crop(background).to(device))
-        whole = self.encode(background.crop.to(device))
+        device, count = tokens.full.device, len(tokens.full)
+        latents = [self.encode(x.to(device)) for x in (self.encoders.masked_crop(background), background.crop)]
+        background = repeat_background(background, count)
+        masked, whole = (z.expand(count, -1, -1, -1) for z in latents)
         mask = shrink_mask(background.mask.to(device))
         predict = self.guided(tokens, mask, masked, identity_scale, expression_scale)
         noise = noise_for(range(seed, seed + len(mask)), tuple(masked.shape[1:])).to(device)

@@ -41,6 +41,16 @@ def intensity_input() -> io.Float.Input:
     )
 
 
+def variant_input(what: str) -> io.Int.Input:
+    return io.Int.Input(
+        "variant",
+        default=0,
+        min=0,
+        max=99,
+        tooltip=f"Some {what} have more than one face; 0 is the most usual one.",
+    )
+
+
 class DiffSFSRExpressionByLabel(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -53,13 +63,7 @@ class DiffSFSRExpressionByLabel(io.ComfyNode):
             inputs=[
                 DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),
                 io.Combo.Input("label", options=list(labels()), default="joy", tooltip="What the face is to express."),
-                io.Int.Input(
-                    "variant",
-                    default=0,
-                    min=0,
-                    max=99,
-                    tooltip="Some words have more than one face; 0 is the most usual one.",
-                ),
+                variant_input("words"),
                 intensity_input(),
             ],
             outputs=[
@@ -89,13 +93,7 @@ class DiffSFSRExpressionByText(io.ComfyNode):
                     default="a bit smug",
                     tooltip="A word or a short phrase in English. Say what the face is to show, not what it is not to.",
                 ),
-                io.Int.Input(
-                    "variant",
-                    default=0,
-                    min=0,
-                    max=99,
-                    tooltip="Some labels have more than one face; 0 is the most usual one.",
-                ),
+                variant_input("labels"),
                 intensity_input(),
             ],
             outputs=[

@@ -11,6 +11,7 @@ from diffusers.training_utils import EMAModel
 from torch import Tensor
 
 from ..models.autoencoder import build_autoencoder
+from .state import ResumableStep, resume
 
 
 @dataclass(frozen=True)
@@ -69,20 +70,12 @@ def autoencoder_loss(model: AutoencoderKL, x: Tensor, noise: Tensor, edges: floa
 
 
 @dataclass
-class Step:
+class Step(ResumableStep):
     index: int  # steps done
     psnr: float  # dB of this batch
     model: AutoencoderKL  # raw weights
     averaged: EMAModel
     optimiser: torch.optim.Optimizer
-
-    def state(self) -> dict:
-        return {
-            "index": self.index,
-            "model": self.model.state_dict(),
-            "averaged": self.averaged.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-        }
 
 
 def train_autoencoder(
@@ -94,12 +87,7 @@ def train_autoencoder(
         model = build_autoencoder(config.widths, config.layers, config.latent_channels, 1.0)
     averaged = EMAModel(model.parameters(), decay=0.998)
     optimiser = torch.optim.AdamW(model.parameters(), lr=config.rate, weight_decay=1e-3, betas=(0.9, 0.99))
-    start = 0
-    if state is not None:
-        start = state["index"]
-        model.load_state_dict(state["model"])
-        averaged.load_state_dict(state["averaged"])
-        optimiser.load_state_dict(state["optimiser"])
+    start = resume(state, model=model, averaged=averaged, optimiser=optimiser)
     loss_of = torch.compile(autoencoder_loss) if compile else autoencoder_loss
     for index in range(start, config.steps):
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + index)

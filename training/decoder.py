@@ -13,6 +13,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
 from ..models.recogniser import Recogniser
+from .state import ResumableStep, resume
 
 FACE = (..., slice(0, 112), slice(8, 120))  # the ArcFace frame in the frame mini-128
 
@@ -28,14 +29,11 @@ class DecoderTraining:
 
 
 @dataclass
-class Step:
+class Step(ResumableStep):
     index: int  # steps done
     psnr: float  # dB of this batch
     model: AutoencoderKL
     optimiser: torch.optim.Optimizer
-
-    def state(self) -> dict:
-        return {"index": self.index, "model": self.model.state_dict(), "optimiser": self.optimiser.state_dict()}
 
 
 def decoder_loss(
@@ -67,11 +65,7 @@ def refine_decoder(
     for parameter in trained:
         parameter.requires_grad_(True)
     optimiser = torch.optim.AdamW(trained, lr=config.rate, weight_decay=1e-3, betas=(0.9, 0.99))
-    start = 0
-    if state is not None:
-        start = state["index"]
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
+    start = resume(state, model=model, optimiser=optimiser)
     features = recogniser.features[:5]  # stem and the first two blocks: 28 x 28
     loss_of = torch.compile(decoder_loss) if compile else decoder_loss
     for index in range(start, config.steps):

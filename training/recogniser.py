@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..models.recogniser import Recogniser
+from .state import ResumableStep, resume
 
 
 @dataclass(frozen=True)
@@ -20,14 +21,11 @@ class RecogniserTraining:
 
 
 @dataclass
-class Step:
+class Step(ResumableStep):
     index: int  # steps done
     cosine: float  # mean cosine to the teacher, augmented training batch
     model: Recogniser
     optimiser: torch.optim.Optimizer
-
-    def state(self) -> dict:
-        return {"index": self.index, "model": self.model.state_dict(), "optimiser": self.optimiser.state_dict()}
 
 
 def augment(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -82,11 +80,7 @@ def train_recogniser(
         ],
         lr=config.rate,
     )
-    start = 0
-    if state is not None:
-        start = state["index"]
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
+    start = resume(state, model=model, optimiser=optimiser)
     for index in range(start, config.steps):
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + index)
         rows = torch.randint(len(faces), (config.batch,), generator=generator)

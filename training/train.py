@@ -13,6 +13,7 @@ from ..models.denoiser import Denoiser
 from ..models.sampling import estimate
 from ..models.schedule import STEPS, Schedule
 from .dataset import Dataset
+from .state import ResumableStep, resume
 
 SWAP_FROM, SWAP_TO = 400, 900  # timesteps of swapped pictures: below, z_t still shows the face that is to go
 
@@ -69,21 +70,12 @@ class Model(nn.Module):
 
 
 @dataclass
-class Step:
+class Step(ResumableStep):
     index: int  # steps done
     loss: float
     model: Model  # raw weights
     averaged: EMAModel
     optimiser: torch.optim.Optimizer
-
-    def state(self) -> dict:
-        """Everything that is needed to go on, loadable with weights_only=True."""
-        return {
-            "index": self.index,
-            "model": self.model.state_dict(),
-            "averaged": self.averaged.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-        }
 
 
 def partners(data: Dataset) -> dict[int, Tensor]:
@@ -198,12 +190,7 @@ def train(
     neutral, spread = expression_statistics(data)
     model.conditioner.neutral.copy_(neutral)
     model.conditioner.spread.copy_(spread)
-    start = 0
-    if state is not None:
-        start = state["index"]
-        model.load_state_dict(state["model"])
-        averaged.load_state_dict(state["averaged"])
-        optimiser.load_state_dict(state["optimiser"])
+    start = resume(state, model=model, averaged=averaged, optimiser=optimiser)
     schedule, others = Schedule(), partners(data)
     runner = torch.compile(model) if compile else model
     for index in range(start, training.steps):
