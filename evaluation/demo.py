@@ -10,7 +10,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ..models.face_mesh import FaceMesh, find_task_file
-from ..models.pictures import read_picture
+from ..models.pictures import check_output, read_picture, save_generated, to_pil
+from ..models.references import FILE, References
 from .host import PACK, Host, find_comfyui
 from .people import LABELS, find_people
 from .workflow import find_node, to_prompt
@@ -21,6 +22,7 @@ PAIRS = (("P009", "P003"), ("P005", "P008"))  # whose selfie, into whose portrai
 CELL = 288  # side of a picture on the sheet, pixels
 ROOM = 1.6  # side of the square that is shown / side of the face in it: the face is drawn at 180 pixels
 GAP, CAPTION = 12, 30
+WORD = 44  # height of the line with the label, pixels
 COLUMNS = ("selfie", "expression", "background", "result", "result, whole picture")
 
 
@@ -31,6 +33,7 @@ class Row:
     selfie: Image.Image
     selfie_box: tuple[float, float, float, float]
     label: str
+    reference: Image.Image  # a rendered head that shows the label
     background: Image.Image
     background_box: tuple[float, float, float, float]
     result: Image.Image
@@ -42,7 +45,9 @@ def run_demo(comfyui: Path, output: Path) -> None:
     comfyui: folder of ComfyUI's main.py;  output: the picture file to write
     """
     comfyui, people = find_comfyui(comfyui), find_people()
-    mesh = FaceMesh.load(find_task_file([]))
+    output.parent.mkdir(parents=True, exist_ok=True)
+    check_output(output)
+    mesh, references = FaceMesh.load(find_task_file([])), References.load(PACK / "assets" / FILE)
     workflow = json.loads(WORKFLOW.read_text(encoding="utf-8"))
     rows = []
     print("starting ComfyUI ...", flush=True)
@@ -59,9 +64,9 @@ def run_demo(comfyui: Path, output: Path) -> None:
                 start = time.monotonic()
                 (result,) = host.run(prompt)
                 print(f"{identity} into {scene}, {label}: {time.monotonic() - start:.1f} s", flush=True)
-                rows.append(Row(Image.open(selfie), boxes[0], label, Image.open(background), boxes[1], result))
-    output.parent.mkdir(parents=True, exist_ok=True)
-    contact_sheet(rows).save(output)
+                shown = to_pil(references.pictures(label)[0])
+                rows.append(Row(Image.open(selfie), boxes[0], label, shown, Image.open(background), boxes[1], result))
+    save_generated(output, contact_sheet(rows), find_node(prompt, "DiffSFSRLoad")["inputs"]["checkpoint"])
     print(f"the contact sheet is in {output}")
 
 
@@ -86,7 +91,7 @@ def contact_sheet(rows: Sequence[Row]) -> Image.Image:
         top = CAPTION + number * step
         pictures = [
             draw_cell(row.selfie, row.selfie_box),
-            draw_label(row.label),
+            draw_label(row.label, row.reference),
             draw_cell(row.background, row.background_box),
             draw_cell(row.result, row.background_box),
             draw_cell(row.result, (0, 0, *row.result.size)),
@@ -102,8 +107,10 @@ def draw_cell(picture: Image.Image, box: tuple[float, float, float, float]) -> I
     return ImageOps.pad(part, (CELL, CELL), Image.Resampling.LANCZOS, "white")
 
 
-def draw_label(label: str) -> Image.Image:
-    """A cell with a word in it."""
+def draw_label(label: str, reference: Image.Image) -> Image.Image:
+    """A cell with what a word looks like, above the word."""
     cell = Image.new("RGB", (CELL, CELL), "#e8e8e8")
-    ImageDraw.Draw(cell).text((CELL / 2, CELL / 2), label, "black", ImageFont.load_default(36), "mm")
+    side = CELL - WORD
+    cell.paste(reference.resize((side, side), Image.Resampling.LANCZOS), (WORD // 2, 0))
+    ImageDraw.Draw(cell).text((CELL / 2, CELL - WORD / 2), label, "black", ImageFont.load_default(24), "mm")
     return cell

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,10 +52,11 @@ class Host:
 
     comfyui:  folder of ComfyUI's main.py; its own models, input and output are neither used nor touched
     base:     folder for everything that this host reads and writes (models, input, output, ...), made if missing
+    options:  more of its command-line options
     """
 
-    def __init__(self, comfyui: Path, base: Path):
-        self.comfyui, self.base = comfyui, base
+    def __init__(self, comfyui: Path, base: Path, options: Sequence[str] = ()):
+        self.comfyui, self.base, self.options = comfyui, base, options
         self.log = base / "host.log"
 
     def __enter__(self) -> "Host":
@@ -71,6 +72,7 @@ class Host:
         command = [sys.executable, "main.py", "--cpu", "--listen", "127.0.0.1", "--port", str(port)]
         command += ["--base-directory", str(self.base.absolute()), "--temp-directory", str(self.base.absolute())]
         command += ["--database-url", "sqlite:///:memory:", "--disable-api-nodes", "--preview-method", "auto"]
+        command += self.options
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 command, cwd=self.comfyui, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
@@ -78,7 +80,7 @@ class Host:
         self._loop = asyncio.new_event_loop()
         self._session = self._wait_for(_open_session())
         try:
-            self._wait_until_it_answers(seconds=180)
+            self._wait_until_it_answers(seconds=600)  # a busy machine is slow; a host that ends is noticed
         except BaseException:
             self.__exit__()
             raise
@@ -87,12 +89,19 @@ class Host:
     def __exit__(self, *_) -> None:
         self._wait_for(self._session.close())
         self._loop.close()
+        if self._process.poll() is not None:
+            return  # it ended by itself
         os.killpg(self._process.pid, signal.SIGTERM)
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+
+    @property
+    def pid(self) -> int:
+        """Number of its process."""
+        return self._process.pid
 
     def get(self, path: str) -> dict:
         """The JSON that the host answers to a path such as "/object_info"."""
@@ -127,6 +136,10 @@ class Host:
     def interrupt(self) -> None:
         """Stop the running graph, as the front end's button does."""
         self._wait_for(self._request("POST", "/interrupt", json={}))
+
+    def free(self) -> None:
+        """Unload all models and forget all results before the next graph, as the front end's buttons do."""
+        self._wait_for(self._request("POST", "/free", json={"unload_models": True, "free_memory": True}))
 
     def log_tail(self, lines: int = 40) -> str:
         """The end of what the host printed."""

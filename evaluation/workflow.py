@@ -54,6 +54,8 @@ def _widget_values(node: dict, info: dict, label: str) -> dict:
             options = rest[0] if rest else {}
             if not (isinstance(kind, list) or kind in WIDGET_TYPES) or options.get("forceInput"):
                 continue
+            if not values and group == "optional":
+                continue  # newer than the workflow; the node has a default
             if not values:
                 raise ValueError(f'{label} has no value for "{name}"; save the workflow again with this version')
             inputs[name] = values.pop(0)

@@ -2,7 +2,7 @@
 
     identity photos  -> face_mesh -> geometry.align (112) -> recogniser -> Identity    (compound code)
     expression photo -> face_mesh -> blendshapes minus neutral          -> Expression  (0 = neutral)
-    one of 135 words -> library                                         -> Expression
+    one of 135 words -> library (codes and pictures: references)        -> Expression
     any words -> words -> one of 135, with an intensity;   photos by label -> user_library -> Expression
     Expression -> expression_edit (sliders, strength, mix, travel), expression_file (files, named values, landmarks)
     Identity -> identity_file

@@ -4,6 +4,7 @@ B faces to be generated; N faces found in P pictures; S the side of the generati
 """
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -43,11 +44,10 @@ class Expression:
 
 
 @dataclass(frozen=True)
-class Background:
-    """Everything else: the faces' surroundings, head poses, and the way back into the pictures."""
+class CutOut:
+    """Faces cut out of their pictures: their surroundings, head poses, and the way back."""
 
-    pictures: Tensor  # (P, 3, H, W) in [-1, 1]
-    index: Tensor  # (N,) int64: the picture that each face is in
+    index: Tensor  # (N,) int64, ascending: the picture that each face is in
     crop: Tensor  # (N, 3, S, S) in [-1, 1], with the face
     mask: Tensor  # (N, 1, S, S) 0 or 1, 1 = regenerate
     pose: Tensor  # (N, 3) yaw, pitch, roll in degrees
@@ -57,7 +57,6 @@ class Background:
 
     def __post_init__(self):
         n, size = len(self.index), self.crop.shape[-1]
-        _check("pictures", self.pictures, None, 3, None, None)
         _check("index", self.index, None)
         _check("crop", self.crop, n, 3, size, size)
         _check("mask", self.mask, n, 1, size, size)
@@ -65,6 +64,20 @@ class Background:
         _check("matrix", self.matrix, n, 2, 3)
         _check("points", self.points, n, 478, 2)
         _check("blendshapes", self.blendshapes, n, 51)
+
+
+@dataclass(frozen=True)
+class Background(CutOut):
+    """Everything but the face: what was cut out, and the pictures that it goes back into."""
+
+    pictures: Tensor  # (P, 3, H, W) in [-1, 1]
+
+    def __post_init__(self):
+        super().__post_init__()
+        _check("pictures", self.pictures, None, 3, None, None)
+
+
+Faces = TypeVar("Faces", bound=CutOut)
 
 
 def broadcast(batches: dict[str, Tensor]) -> list[Tensor]:
@@ -76,7 +89,7 @@ def broadcast(batches: dict[str, Tensor]) -> list[Tensor]:
     return [batch.expand(most, *batch.shape[1:]) for batch in batches.values()]
 
 
-def repeat_background(background: Background, count: int) -> Background:
+def repeat_background(background: Faces, count: int) -> Faces:
     """A background with one face, as `count` of them (for a batch of identities or expressions)."""
     if len(background.index) == count:
         return background

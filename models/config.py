@@ -26,6 +26,7 @@ class Config:
     expression_tokens: int
     autoencoder_widths: tuple[int, ...]
     autoencoder_layers: int
+    tokens_in_time: bool = False  # the tokens are also added to the timestep's embedding, so that every layer has them
     latent_rgb: tuple[tuple[float, float, float], ...] = ()  # (latent_channels, 3): latents to RGB in [-1, 1], previews
     latent_rgb_bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
@@ -39,6 +40,11 @@ class Config:
             raise ValueError(f'got prediction "{self.prediction}", want "v_prediction" or "epsilon"')
         if len(self.attention) != len(self.widths):
             raise ValueError(f"got {len(self.attention)} attention flags for {len(self.widths)} levels, want one each")
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of a condition: identity, expression, pose, style."""
+        return self.identity_tokens + self.expression_tokens + 2
 
     @classmethod
     def from_dict(cls, values: dict) -> "Config":
@@ -62,8 +68,8 @@ def mini(**changes) -> Config:
     values = dict(
         name="mini",
         frame="mini-128",
-        recognisers=("resnet-s",),
-        identity_size=192,
+        recognisers=("resnet-face", "resnet-inner"),
+        identity_size=384,
         latent_channels=16,
         latent_scale=1.0,
         prediction="v_prediction",
@@ -76,5 +82,29 @@ def mini(**changes) -> Config:
         expression_tokens=4,
         autoencoder_widths=(32, 64, 128, 128),
         autoencoder_layers=1,
+        tokens_in_time=True,
+    )
+    return Config(**values | changes)
+
+
+def sd15(**changes) -> Config:
+    """The shape of Stable Diffusion 1.5 with inpainting's inputs: 256 or 512 px, 32x32 or 64x64 latents."""
+    values = dict(
+        name="sd15",
+        frame="ffhq-512",
+        recognisers=("resnet-face", "resnet-inner"),
+        identity_size=384,
+        latent_channels=4,
+        latent_scale=0.18215,
+        prediction="epsilon",
+        widths=(320, 640, 1280, 1280),
+        layers=2,
+        attention=(True, True, True, False),
+        heads=8,
+        context=768,
+        identity_tokens=4,
+        expression_tokens=4,
+        autoencoder_widths=(128, 256, 512, 512),
+        autoencoder_layers=2,
     )
     return Config(**values | changes)

@@ -24,7 +24,10 @@ class Denoiser(nn.Module):
             up_block_types=tuple(f"{kind}UpBlock2D" for kind in reversed(kinds)),
             cross_attention_dim=config.context,
             attention_head_dim=config.heads,  # diffusers' name for the number of heads
+            class_embed_type="projection" if config.tokens_in_time else None,
+            projection_class_embeddings_input_dim=config.tokens * config.context,
         )
+        self.tokens_in_time = config.tokens_in_time
         nn.init.zeros_(self.unet.conv_out.weight)
         nn.init.zeros_(self.unet.conv_out.bias)
 
@@ -38,7 +41,8 @@ class Denoiser(nn.Module):
         returns     (B, C, h, w): v or noise, as the config says
         """
         x = torch.cat([z, mask, background], dim=1)  # (B, 2 C + 1, h, w)
-        return self.unet(x, t, tokens).sample  # (B, C, h, w)
+        vector = tokens.flatten(1) if self.tokens_in_time else None
+        return self.unet(x, t, tokens, class_labels=vector).sample  # (B, C, h, w)
 
 
 def shrink_mask(mask: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from .codes import Background, Expression, Identity, repeat_background
 from .compositing import paste_faces
 from .denoiser import Denoiser, shrink_mask
 from .encoders import Encoders, Tokens
+from .face_choice import STOP
 from .face_mesh import find_task_file
 from .sampling import Predictor, SamplingStep, ddim, guide, noise_for, start
 from .schedule import Schedule
@@ -26,11 +27,18 @@ class DiffSFSR:
         self.schedule = Schedule()
 
     @classmethod
-    def load(cls, path_or_name: str | Path = "mini", task_file: Path | None = None, device: str = "cpu") -> "DiffSFSR":
-        """A checkpoint by its path, or "mini", the bundled one."""
+    def load(
+        cls,
+        path_or_name: str | Path = "mini",
+        task_file: Path | None = None,
+        device: str = "cpu",
+        packs: Sequence[Path] = (),
+        pack: str | None = None,
+    ) -> "DiffSFSR":
+        """A checkpoint by its path, or "mini", the bundled one; packs, pack: insightface's, as in Encoders.load."""
         path = resolve_checkpoint(path_or_name)
         config, weights = read_checkpoint(path, parts=("unet", "vae"))
-        encoders = Encoders.load(path, task_file or find_task_file([])).to(device)
+        encoders = Encoders.load(path, task_file or find_task_file([]), packs=packs, pack=pack).to(device)
         denoiser = Denoiser(config)
         fill(denoiser.unet, weights["unet"], "denoiser")
         autoencoder = build_autoencoder(
@@ -39,17 +47,19 @@ class DiffSFSR:
         fill(autoencoder, weights["vae"], "autoencoder")
         return cls(encoders, denoiser.eval().requires_grad_(False).to(device), autoencoder.to(device))
 
-    def identity(self, pictures: Sequence[Tensor], choose: str = "largest") -> Identity:
-        return self.encoders.identity(pictures, choose)[0]
+    def identity(self, pictures: Sequence[Tensor], choose: str = "largest", without_face: str = STOP) -> Identity:
+        """pictures: photos of one person; without_face: as in Encoders.identity"""
+        return self.encoders.identity(pictures, choose, without_face=without_face)[0]
 
     def expression(self, picture_or_label: Tensor | str, intensity: float = 1.0) -> Expression:
         if isinstance(picture_or_label, str):
             return self.encoders.label(picture_or_label, intensity=intensity)
         return self.encoders.expression(picture_or_label, intensity=intensity)
 
-    def background(self, picture: Tensor, choose: str = "largest") -> Background:
-        """picture (3, H, W) or (P, 3, H, W) in [-1, 1]"""
-        return self.encoders.background(picture if picture.dim() == 4 else picture[None], choose)
+    def background(self, picture: Tensor, choose: str = "largest", without_face: str = STOP) -> Background:
+        """picture (3, H, W) or (P, 3, H, W) in [-1, 1]; without_face: as in Encoders.background"""
+        pictures = picture if picture.dim() == 4 else picture[None]
+        return self.encoders.background(pictures, choose, without_face=without_face)
 
     @torch.inference_mode()
     def generate(

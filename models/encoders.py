@@ -3,7 +3,7 @@
 B faces to be generated, N faces in the background's P pictures, S side of the generation frame, T tokens.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,16 +12,17 @@ from torch import Tensor, nn
 
 from .blending import face_mask, remove_face
 from .checkpoint import ASSETS, fill, read_checkpoint
-from .codes import Background, Expression, Identity, broadcast
+from .codes import Background, CutOut, Expression, Identity, broadcast
 from .conditioner import Conditioner
 from .config import Config
+from .face_choice import PASS_THROUGH, SKIP, STOP, WITHOUT_FACE, NoFace, choose_faces
 from .face_mesh import Face, FaceMesh
 from .geometry import FRAMES, align, crop, five_points, transform
-from .insightface_pack import PREFIX, PackRecogniser, find_pack
+from .insightface_pack import PREFIX, PackRecogniser, find_pack, load_pack
 from .library import ExpressionLibrary
 from .recogniser import Recogniser, compound_code, merge_photos, weigh_photos
 
-CHOICES = ("largest", "centre", "all")  # or the number of a face, counted from 0, left to right
+CHUNK = 16  # faces that are worked on at a time, so that long videos need no more memory than short ones
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,22 @@ class Encoders(nn.Module):
         self.recognisers = nn.ModuleDict(recognisers)
         self.conditioner = Conditioner(config)
         self.library = library
+        self.comparer: PackRecogniser | None = None  # takes no part in conditioning
 
     @classmethod
-    def load(cls, path: Path, task_file: Path, assets: Path = ASSETS, packs: Sequence[Path] = ()) -> "Encoders":
+    def load(
+        cls,
+        path: Path,
+        task_file: Path,
+        assets: Path = ASSETS,
+        packs: Sequence[Path] = (),
+        pack: str | None = None,
+    ) -> "Encoders":
         """path: a checkpoint of this pack; task_file: face_landmarker.task; assets: recognisers and library.
 
         packs: folders with insightface packs, for checkpoints trained with "insightface/<pack>"
+        pack: one of these packs, whose detector is to find faces, and whose recogniser is to compare them; what it
+              lacks of the two is left out
         """
         config, weights = read_checkpoint(path, parts=("conditioner",))
         recognisers = {}
@@ -65,7 +76,9 @@ class Encoders(nn.Module):
                 )
             recognisers[name] = Recogniser.load(file)
         library = ExpressionLibrary.load(assets / "expressions.json")
-        encoders = cls(config, FaceMesh.load(task_file), recognisers, library)
+        detector, comparer = (None, None) if pack is None else load_pack(find_pack(pack, packs))
+        encoders = cls(config, FaceMesh.load(task_file, detector=detector), recognisers, library)
+        encoders.comparer = comparer
         fill(encoders.conditioner, weights["conditioner"], "conditioner")
         return encoders.eval().requires_grad_(False)
 
@@ -73,18 +86,25 @@ class Encoders(nn.Module):
     def device(self) -> torch.device:
         return self.conditioner.neutral.device
 
-    def identity(self, pictures: Sequence[Tensor], choose: str = "largest") -> tuple[Identity, Tensor]:
+    def identity(
+        self,
+        pictures: Sequence[Tensor],
+        choose: str = "largest",
+        found: Sequence[list[Face] | None] | None = None,
+        without_face: str = STOP,
+    ) -> tuple[Identity, Tensor]:
         """One person from one or more photos.
 
-        pictures  each (3, H, W) in [-1, 1]
-        returns   the merged code (1, D) and the aligned faces (n, 3, 112, 112)
+        pictures      each (3, H, W) in [-1, 1]
+        found         all faces in each of them, where that is known already
+        without_face  "stop", or else photos that do not show the face are left out
+        returns       the merged code (1, D) and the aligned faces (n, 3, 112, 112)
         """
         if not len(pictures):
             raise ValueError("got no identity photo, want at least one")
-        faces = [
-            self._aligned(picture, self.faces(picture, choose, f"identity photo {i + 1} of {len(pictures)}"))
-            for i, picture in enumerate(pictures)
-        ]
+        known = None if found is None else found.__getitem__
+        chosen = self.find(pictures.__getitem__, len(pictures), choose, "identity photo", without_face, known)
+        faces = [self._aligned(picture, faces) for picture, faces in zip(pictures, chosen, strict=True) if faces]
         faces = torch.cat(faces)
         parts = [recogniser(faces.to(self.device)) for recogniser in self.recognisers.values()]
         sizes = [part.shape[-1] for part in parts]
@@ -92,14 +112,47 @@ class Encoders(nn.Module):
         return Identity(code, tuple(self.recognisers), len(faces)), faces
 
     def expression(
-        self, picture: Tensor, neutral: Tensor | None = None, choose: str = "largest", intensity: float = 1.0
+        self,
+        picture: Tensor,
+        neutral: Tensor | None = None,
+        choose: str = "largest",
+        intensity: float = 1.0,
+        found: list[Face] | None = None,
     ) -> Expression:
         """The expression in a photo.
 
         picture  (3, H, W) in [-1, 1]; neutral: the same person's neutral photo, else a stored mean is taken off
+        found    all faces in the picture, where that is known already
         returns  code (n, 51), one row for each face chosen
         """
-        read = torch.stack([f.blendshapes for f in self.faces(picture, choose, "expression photo")]).to(self.device)
+        faces = self.faces(picture, choose, "expression photo", found)
+        return self._difference(faces, neutral, intensity)
+
+    def expressions(
+        self,
+        picture_at: Callable[[int], Tensor],
+        count: int,
+        neutral: Tensor | None = None,
+        choose: str = "largest",
+        intensity: float = 1.0,
+        without_face: str = STOP,
+        known: Callable[[int], list[Face] | None] | None = None,
+    ) -> Expression:
+        """The expressions of several pictures, such as the frames of a video, as one batch.
+
+        picture_at    a picture's number -> (3, H, W) in [-1, 1]
+        without_face  for pictures that do not show the face: "stop"; "skip" leaves them out; "pass through" goes on
+                      with the faces before, at the start with the first ones
+        known         as in find()
+        """
+        found = self.find(picture_at, count, choose, "expression photo", without_face, known)
+        if without_face == PASS_THROUGH:
+            last = next(faces for faces in found if faces)
+            found = [last := faces or last for faces in found]
+        return self._difference([face for faces in found for face in faces], neutral, intensity)
+
+    def _difference(self, faces: Sequence[Face], neutral: Tensor | None, intensity: float) -> Expression:
+        read = torch.stack([face.blendshapes for face in faces]).to(self.device)
         rest = self.conditioner.neutral[None]
         if neutral is not None:
             rest = self.faces(neutral, "largest", "neutral photo")[0].blendshapes[None].to(self.device)
@@ -110,40 +163,60 @@ class Encoders(nn.Module):
         code = self.library.code(label, variant, intensity).to(self.device)
         return Expression(code[None], label)
 
-    def background(self, pictures: Tensor, choose: str = "largest", mask: Tensor | None = None) -> Background:
+    def background(
+        self, pictures: Tensor, choose: str = "largest", mask: Tensor | None = None, without_face: str = STOP
+    ) -> Background:
         """The faces to be replaced, with what is around them.
 
-        pictures  (P, 3, H, W) in [-1, 1]
-        mask      (P, 1, H, W) in 0..1 overrides the face mask; 1 = regenerate
+        pictures      (P, 3, H, W) in [-1, 1]
+        mask          (P, 1, H, W) in 0..1 overrides the face mask; 1 = regenerate
+        without_face  for pictures that do not show the face: "stop"; "skip" leaves them out; "pass through" keeps them,
+                      with nothing to be replaced in them. NoFace if none does
         """
-        found = [
-            (index, face)
-            for index, picture in enumerate(pictures)
-            for face in self.faces(picture, choose, f"background picture {index + 1} of {len(pictures)}")
-        ]
-        index = torch.tensor([i for i, _ in found])
-        points = torch.stack([face.points[:, :2] for _, face in found]).cpu()  # (N, 478, 2)
+        found = self.find(pictures.__getitem__, len(pictures), choose, "background picture", without_face)
+        if without_face == SKIP:
+            shown = [i for i, faces in enumerate(found) if faces]
+            pictures, found = pictures[shown], [found[i] for i in shown]
+            mask = None if mask is None else mask[shown]
+        return Background(**vars(self.cut_out(pictures.__getitem__, found, mask)), pictures=pictures)
+
+    def cut_out(
+        self, picture_at: Callable[[int], Tensor], found: Sequence[list[Face]], mask: Tensor | None = None
+    ) -> CutOut:
+        """Cut the frame around each face; pictures are asked for one at a time.
+
+        picture_at  a picture's number -> (3, H, W) in [-1, 1]
+        found       the faces of each picture; some may have none
+        mask        as in background()
+        """
+        index = torch.tensor([i for i, faces in enumerate(found) for _ in faces])
+        points, pose, blendshapes = (
+            torch.stack([getattr(face, name) for faces in found for face in faces]).cpu()
+            for name in ("points", "pose", "blendshapes")
+        )
         size = self.frame.size
         matrix = align(five_points(points), self.frame)  # (N, 2, 3)
-        inner = transform(points, matrix)
-        return Background(
-            pictures=pictures,
+        inner = transform(points, matrix)  # (N, 478, 2)
+        places = [(i, matrix[index == i]) for i in index.unique().tolist()]
+        if mask is None:
+            masks = [face_mask(part, size) for part in inner.split(CHUNK)]
+        else:
+            masks = [self._own_mask(mask[i], inside, i) for i, inside in places]
+        return CutOut(
             index=index,
-            crop=torch.cat(
-                [crop(pictures[i : i + 1], m[None], size) for i, m in zip(index.tolist(), matrix, strict=True)]
-            ),
-            mask=face_mask(inner, size) if mask is None else self._own_mask(mask, index, matrix),
-            pose=torch.stack([face.pose for _, face in found]).cpu(),
+            crop=torch.cat([crop(picture_at(i)[None], inside, size) for i, inside in places]),
+            mask=torch.cat(masks),
+            pose=pose,
             matrix=matrix,
             points=inner,
-            blendshapes=torch.stack([face.blendshapes for _, face in found]).cpu(),
+            blendshapes=blendshapes,
         )
 
-    def masked_crop(self, background: Background) -> Tensor:
+    def masked_crop(self, background: CutOut) -> Tensor:
         """(N, 3, S, S) in [-1, 1]: the crop with the face set to mid-grey."""
         return remove_face(background.crop, background.mask)
 
-    def tokens(self, identity: Identity | None, expression: Expression | None, background: Background) -> Tokens:
+    def tokens(self, identity: Identity | None, expression: Expression | None, background: CutOut) -> Tokens:
         """What is None is read from the background's own face: reenactment only, or swap only.
 
         Batches of one are repeated; other sizes must agree with the background's.
@@ -164,29 +237,44 @@ class Encoders(nn.Module):
                    for keep in ((True, True, True), (True, False, True), (False, False, True))]  # fmt: skip
         return Tokens(*(self.conditioner(who, what, pose, keep) for keep in degrees))
 
-    def faces(self, picture: Tensor, choose: str, what: str) -> list[Face]:
-        """The chosen faces of one picture (3, H, W); a ValueError in words where there is none."""
-        found = self.mesh.find(picture.to(self.device))
-        height, width = picture.shape[-2:]
-        if not found:
-            raise ValueError(
-                f"no face found in the {what} ({width}x{height} px). Use a picture in which a face is clearly seen, "
-                "not covered, and at least about 40 px wide, or crop closer to it"
-            )
-        if choose == "all":
-            return found
-        if choose == "largest":
-            return found[:1]
-        centres = torch.stack([face.points[:, :2].mean(0) for face in found])
-        if choose == "centre":
-            middle = torch.tensor([width / 2, height / 2], device=centres.device)
-            return [found[int((centres - middle).norm(dim=-1).argmin())]]
-        if not choose.isdecimal():
-            raise ValueError(f'got face choice "{choose}", want {", ".join(CHOICES)} or a number from 0, left to right')
-        order = centres[:, 0].argsort().tolist()
-        if int(choose) >= len(order):
-            raise ValueError(f"face {choose} of the {what} was asked for, but it has {len(order)}, counted from 0")
-        return [found[order[int(choose)]]]
+    def find(
+        self,
+        picture_at: Callable[[int], Tensor],
+        count: int,
+        choose: str,
+        what: str,
+        without_face: str = STOP,
+        known: Callable[[int], list[Face] | None] | None = None,
+    ) -> list[list[Face]]:
+        """The chosen faces of each of several pictures, which are asked for one at a time.
+
+        picture_at    a picture's number -> (3, H, W) in [-1, 1]
+        what          their role, for messages
+        without_face  "stop", or else pictures that do not show the face have none here; NoFace if none does
+        known         a picture's number -> all faces in it, None where they are to be looked for
+        """
+        if without_face not in WITHOUT_FACE:
+            raise ValueError(f'got without_face "{without_face}", want one of {", ".join(WITHOUT_FACE)}')
+        chosen, reason = [], None
+        for i in range(count):
+            try:
+                faces = None if known is None else known(i)
+                chosen.append(self.faces(picture_at(i), choose, f"{what} {i + 1} of {count}", faces))
+            except NoFace as error:
+                if without_face == STOP:
+                    raise
+                chosen, reason = [*chosen, []], reason or error
+        if reason is not None and not any(chosen):
+            raise reason
+        return chosen
+
+    def faces(self, picture: Tensor, choose: str, what: str, found: list[Face] | None = None) -> list[Face]:
+        """The chosen faces of one picture (3, H, W); NoFace, a ValueError in words, where they are not there.
+
+        found    all faces in it, where that is known already
+        """
+        found = self.mesh.find(picture.to(self.device)) if found is None else found
+        return choose_faces(found, choose, picture.shape[-2:], what)
 
     def _aligned(self, picture: Tensor, faces: list[Face]) -> Tensor:
         frame = FRAMES["arcface-112"]
@@ -194,17 +282,18 @@ class Encoders(nn.Module):
         matrix = align(five_points(points), frame)
         return crop(picture[None].cpu().expand(len(faces), -1, -1, -1), matrix, frame.size)
 
-    def _own_identity(self, background: Background) -> Tensor:
+    def _own_identity(self, background: CutOut) -> Tensor:
         frame = FRAMES["arcface-112"]
         matrix = align(five_points(background.points), frame)  # from the crop, which is cut at the same scale
-        return compound_code(self.recognisers, crop(background.crop, matrix, frame.size).to(self.device))
+        parts = zip(background.crop.split(CHUNK), matrix.split(CHUNK), strict=True)
+        faces = [crop(*part, frame.size).to(self.device) for part in parts]
+        return torch.cat([compound_code(self.recognisers, part) for part in faces])
 
-    def _own_mask(self, mask: Tensor, index: Tensor, matrix: Tensor) -> Tensor:
-        pictures = mask[index].expand(-1, 3, -1, -1) * 2 - 1
-        inner = (crop(pictures, matrix, self.frame.size)[:, :1] > 0).float()
-        empty = (inner.flatten(1).sum(1) == 0).nonzero().flatten().tolist()
-        if empty:
+    def _own_mask(self, mask: Tensor, matrix: Tensor, i: int) -> Tensor:
+        """mask (1, H, W), of picture i, in the crops of its faces, matrix (n, 2, 3): (n, 1, S, S), 0 or 1"""
+        inner = (crop(mask.expand(1, 3, -1, -1) * 2 - 1, matrix, self.frame.size)[:, :1] > 0).float()
+        if (inner.flatten(1).sum(1) == 0).any():
             raise ValueError(
-                f"the mask given covers nothing of face {empty[0]}; paint over the face, or leave the mask off"
+                f"the mask given covers nothing of a face in picture {i + 1}; paint over it, or leave the mask off"
             )
         return inner

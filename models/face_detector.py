@@ -1,7 +1,8 @@
-"""MediaPipe's short-range face detector (BlazeFace), with a closer look where it finds nothing.
+"""MediaPipe's short-range face detector (BlazeFace), with a closer look for small faces.
 
 MediaPipe looks once at the whole picture, shrunk to 128 x 128, and misses faces below about a tenth of it. Here (ours)
-a picture without a face is looked at again in overlapping windows of a half, then of a quarter of its longer side.
+it is looked at again in overlapping windows of a half, then of a quarter of its longer side. The closer the look, the
+more knees and feet look like faces, so what is found beside a face must be SURE.
 """
 
 from dataclasses import dataclass
@@ -13,9 +14,10 @@ from torch import Tensor, nn
 from .tflite import Graph
 
 SIDE = 128  # what the network sees, pixels
-LEVELS = 3  # whole picture, halves, quarters
 SMALLEST_WINDOW = 48  # picture pixels; nothing is gained by enlarging less than that
+REACH = 0.1  # smallest face of the first look, as a part of the picture's longer side; a closer look halves it
 SCORE = 0.5  # MediaPipe's default
+SURE = 0.75
 OVERLAP = 0.3  # MediaPipe's default: above it two boxes are one face
 
 
@@ -24,11 +26,13 @@ class Detections:
     """n faces of one picture, best first; all lengths in picture pixels."""
 
     boxes: Tensor  # (n, 4) left, top, right, bottom
-    keypoints: Tensor  # (n, 6, 2) the person's right eye, left eye, nose, mouth, right ear, left ear
+    keypoints: Tensor  # (n, 6, 2) the person's right eye, left eye, nose, mouth, right ear, left ear (or fewer)
     scores: Tensor  # (n,) 0..1
 
 
 class FaceDetector(nn.Module):
+    levels = 3  # whole picture, halves, quarters
+
     def __init__(self, graph: Graph):
         super().__init__()
         if graph.input_shape[1:] != (SIDE, SIDE, 3) or len(graph.outputs) != 2:
@@ -45,21 +49,22 @@ class FaceDetector(nn.Module):
         scale = float(size.max()) / (SIDE << level)  # picture pixels per window pixel
         start = (size - size.max()) / 2  # the square around the picture
         # At level 0 as in MediaPipe: one sample a pixel, half a pixel off; so its boxes are met. Finer ones smoothed.
-        samples, shift = (1, (1 - scale) / 2) if level == 0 else (min(max(round(scale), 1), 4), 0.0)
+        shift, fewer = ((1 - scale) / 2, 1) if level == 0 else (0.0, max(int(scale), 1))
         matrix = torch.cat([torch.eye(2).to(size) * scale, (start + shift)[:, None]], dim=1)
-        framed = cut(pictures, matrix, SIDE << level, samples)
+        if fewer > 1:
+            pictures = F.avg_pool2d(pictures, fewer, ceil_mode=True)
+        framed = cut(pictures, matrix / fewer, SIDE << level, 1)
 
-        windows = framed.unfold(2, SIDE, SIDE // 2).unfold(3, SIDE, SIDE // 2)  # (B, 3, n, n, SIDE, SIDE)
-        corners = torch.arange(windows.shape[2], device=size.device) * (SIDE // 2)
         low, high = -start / scale, (size - start) / scale  # where the picture lies
-        across, down = ((corners + SIDE > low[axis]) & (corners < high[axis]) for axis in (0, 1))
-        rows, columns = (down[:, None] & across).nonzero(as_tuple=True)
-        windows = windows[:, :, rows, columns].permute(0, 2, 3, 4, 1)  # (B, n, SIDE, SIDE, 3)
+        corners = torch.arange(0, framed.shape[-1] - SIDE + 1, SIDE // 2, device=size.device)
+        across, down = (corners[(corners + SIDE > low[axis]) & (corners < high[axis])] for axis in (0, 1))
+        places = torch.cartesian_prod(down, across)  # (n, 2) y, x
+        windows = torch.stack([framed[..., y : y + SIDE, x : x + SIDE] for y, x in places.tolist()], dim=1)
 
-        raw, logits = self.graph(windows.flatten(0, 1))
-        scores = logits.clamp(-100, 100).sigmoid().view(len(pictures), len(rows), -1)  # (B, n, 896)
+        raw, logits = self.graph(windows.flatten(0, 1).permute(0, 2, 3, 1))  # from (B n, SIDE, SIDE, 3)
+        scores = logits.clamp(-100, 100).sigmoid().view(len(pictures), len(places), -1)  # (B, n, 896)
         values = raw.view(*scores.shape, 8, 2)  # centre, size, six keypoints; window pixels from the anchor
-        origin = self.anchors * SIDE + torch.stack([corners[columns], corners[rows]], dim=1)[:, None]
+        origin = self.anchors * SIDE + places.flip(1)[:, None]
         found = []
         for score, value in zip(scores, values, strict=True):
             window, anchor = (score > SCORE).nonzero(as_tuple=True)
@@ -79,9 +84,11 @@ def cut(pictures: Tensor, matrix: Tensor, side: int, samples: int) -> Tensor:
     """
     steps = (torch.arange(side * samples, device=pictures.device) + 0.5).to(pictures) / samples
     places = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), dim=-1) @ matrix[:, :2].mT + matrix[:, 2]
-    grid = places / places.new_tensor([pictures.shape[3], pictures.shape[2]]) * 2 - 1
-    grid = grid.expand(len(pictures), -1, -1, -1)
-    return F.avg_pool2d(F.grid_sample(pictures + 1, grid, mode="bilinear", align_corners=False) - 1, samples)
+    size = places.new_tensor([pictures.shape[3], pictures.shape[2]])
+    covered = ((places + 0.5).clamp(0, 1) * (size + 0.5 - places).clamp(0, 1)).prod(-1)  # 0 outside of the picture
+    grid = (places / size * 2 - 1).expand(len(pictures), -1, -1, -1)
+    found = F.grid_sample(pictures, grid, mode="bilinear", align_corners=False) + covered - 1
+    return found if samples == 1 else F.avg_pool2d(found, samples)
 
 
 def _anchors() -> Tensor:

@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from .face_detector import LEVELS, SMALLEST_WINDOW, FaceDetector, area, common_area, cut
+from .face_detector import REACH, SMALLEST_WINDOW, SURE, Detections, FaceDetector, area, common_area, cut
 from .tflite import Graph
 
 TASK_FILE = "face_landmarker.task"
@@ -33,7 +33,9 @@ SIDE = 256  # the mesh's own frame, pixels
 ROOM = 1.5  # side of that frame / side of the detector's box
 PRESENCE = 0.5  # MediaPipe's default
 MOST = 50  # detections of one picture that are read
-SAME_FACE = 0.5  # common part of the smaller of two meshes' boxes
+SAME_FACE = 0.5  # common part of the smaller of two boxes
+# Beside a face, others are looked for down to this part of its size, and this many pixels.
+BYSTANDER, SMALLEST_FACE = 1 / 8, 40
 
 # fmt: off
 BLENDSHAPES: tuple[str, ...] = (  # MediaPipe's names and order; `_neutral`, its first, is left out
@@ -83,10 +85,11 @@ class FaceMesh(nn.Module):
         self.register_buffer("mean_face", mean_face.float(), persistent=False)
 
     @classmethod
-    def load(cls, path: Path, mean_face: Tensor | None = None) -> "FaceMesh":
+    def load(cls, path: Path, mean_face: Tensor | None = None, detector: nn.Module | None = None) -> "FaceMesh":
         """Read face_landmarker.task.
 
         mean_face: (478, 3) the frontal face that poses are measured from; left out, the one in assets/
+        detector: finds faces in place of the file's own, such as insightface_pack.PackDetector
         """
         names = ("face_detector.tflite", "face_landmarks_detector.tflite", "face_blendshapes.tflite")
         try:
@@ -99,7 +102,9 @@ class FaceMesh(nn.Module):
             ) from error
         if mean_face is None:
             mean_face = load_file(MEAN_FACE)["points"]
-        return cls(*(Graph(data) for data in files), mean_face)
+        mesh = cls(*(Graph(data) for data in files), mean_face)
+        mesh.detector = detector or mesh.detector
+        return mesh
 
     def find(self, picture: Tensor, limit: int = 20) -> list[Face]:
         """Every face in a picture, largest first; an empty list when there is none. No gradients.
@@ -116,28 +121,35 @@ class FaceMesh(nn.Module):
         """Every face in each picture. pictures: (B, 3, H, W), RGB in [-1, 1]"""
         if pictures.ndim != 4 or pictures.shape[1] != 3 or 0 in pictures.shape or not pictures.is_floating_point():
             raise ValueError(f"got pictures {tuple(pictures.shape)} {pictures.dtype}, want (B, 3, H, W) float")
-        pictures = pictures.to(self.mean_face)
-        if not pictures.isfinite().all():
+        pictures = pictures.to(self.mean_face).contiguous()
+        if not pictures.sum().isfinite():
             raise ValueError(
                 "got a picture with NaN or infinite pixels, want numbers in [-1, 1]; check where it is made"
             )
         faces: list[list[Face]] = [[] for _ in pictures]
-        for level in range(LEVELS):
-            if max(pictures.shape[2:]) >> level < SMALLEST_WINDOW and level:
+        longer = max(pictures.shape[2:])
+        for level in range(self.detector.levels):
+            if level and longer >> level < SMALLEST_WINDOW:
                 break
-            empty = [i for i, found in enumerate(faces) if not found]
-            if not empty:
-                break
-            groups = [empty] if level == 0 else [[i] for i in empty]  # windows are many: one picture at a time
+            seen = longer * REACH * 2 ** (1 - level)  # pixels; what is smaller may have been missed so far
+            wanted = [i for i, found in enumerate(faces) if not found or _smallest_wanted(found[0]) < seen]
+            # windows are many: one picture at a time
+            groups = [slice(i, i + 1) for i in wanted] if level else [slice(0, len(pictures))]
             for group in groups:
-                for i, found in zip(group, self.detector(pictures[group], level), strict=True):
-                    if len(found.scores):
-                        frames = _frames(found.boxes[:MOST], found.keypoints[:MOST])
-                        faces[i] = self._faces(pictures[i : i + 1], frames, limit)
-        return faces
+                for i, found in enumerate(self.detector(pictures[group], level), group.start):
+                    faces[i] += self._new_faces(pictures[i : i + 1], found, faces[i])
+                    faces[i].sort(key=lambda face: -float(area(_bounds(face.points)[None])))
+        return [found[:limit] for found in faces]
 
-    def _faces(self, picture: Tensor, frames: Tensor, limit: int) -> list[Face]:
-        """Read the mesh in each frame and keep what is a face. frames: (n, 2, 3), crop pixels to picture pixels"""
+    def _new_faces(self, picture: Tensor, found: Detections, known: list[Face]) -> list[Face]:
+        """Read the mesh where the detector found something, and keep what is a face and none of those known."""
+        boxes = torch.stack([_bounds(face.points) for face in known]) if known else found.boxes[:0]
+        new = list(range(len(found.scores)))
+        if known:
+            new = [i for i in new if found.scores[i] > SURE and not _among(found.boxes[i], boxes)]
+        if not new:
+            return []
+        frames = _frames(found.boxes[new[:MOST]], found.keypoints[new[:MOST]])
         matrix, shift = frames[:, :, :2], frames[:, :, 2]
         size = matrix[:, :, 0].norm(dim=1)  # picture pixels per crop pixel
         samples = size.round().clamp(1, 8).int().tolist()
@@ -146,14 +158,12 @@ class FaceMesh(nn.Module):
         points = torch.cat(
             [points[..., :2] @ matrix.mT + shift[:, None], points[..., 2:] * size[:, None, None]], dim=-1
         )
-        boxes = torch.cat([points[..., :2].amin(dim=1), points[..., :2].amax(dim=1)], dim=1)
-        areas = area(boxes)
         kept: list[int] = []
         for i in (presence >= PRESENCE).nonzero()[:, 0].tolist():  # best detections first
-            common = common_area(boxes[i], boxes[kept]) / areas[kept].clamp(max=areas[i])
-            if not (common > SAME_FACE).any():
+            box = _bounds(points[i])
+            if not _among(box, boxes):
                 kept.append(i)
-        kept = sorted(kept, key=lambda i: -float(areas[i]))[:limit]
+                boxes = torch.cat([boxes, box[None]])
         if not kept:
             return []
         points, presence = points[kept], presence[kept]
@@ -199,6 +209,23 @@ class FaceMesh(nn.Module):
         pitch = torch.atan2(rotation[:, 1, 2], rotation[:, 1, :2].norm(dim=1))
         roll = torch.atan2(rotation[:, 1, 0], rotation[:, 1, 1])
         return torch.stack([yaw, pitch, roll], dim=1).rad2deg()
+
+
+def _bounds(points: Tensor) -> Tensor:
+    """The box (4,) around points (478, 3): left, top, right, bottom."""
+    return torch.cat([points[:, :2].amin(dim=0), points[:, :2].amax(dim=0)])
+
+
+def _smallest_wanted(largest: Face) -> float:
+    """The size (longer side, pixels) down to which faces are looked for beside the largest one found so far."""
+    size = (largest.points.amax(dim=0) - largest.points.amin(dim=0))[:2].max()
+    return max(float(size) * BYSTANDER, SMALLEST_FACE)
+
+
+def _among(box: Tensor, boxes: Tensor) -> bool:
+    """Does a box (4,) share more than SAME_FACE of the smaller of the two with any of the boxes (n, 4)?"""
+    common = common_area(box, boxes) / area(boxes).clamp(max=float(area(box[None])))
+    return bool((common > SAME_FACE).any())
 
 
 def _frames(boxes: Tensor, keypoints: Tensor) -> Tensor:

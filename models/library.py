@@ -1,10 +1,12 @@
-"""The 135 expression labels as codes: mixtures of measured faces plus single actions (ours; docs/expressions.md).
+"""The 135 expression labels as codes (ours; docs/expressions.md).
 
-A code is what the face mesh reads on a photo minus a neutral face, in the order of BLENDSHAPES, about -1..1.
+A code is what the face mesh reads on a photo minus a neutral face, in the order of BLENDSHAPES, about -1..1. The table
+says what is meant, as mixtures of measured faces plus single actions; the code is what is read on rendered heads that
+act it, which lies beside the table.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -12,8 +14,10 @@ from torch import Tensor
 
 from .face_mesh import BLENDSHAPES
 from .labels import nearest, read_table
+from .references import FILE, References
 
 MOST = 1.5  # largest intensity
+UNCHANGED = 2e-3  # how exactly the references remember what was meant
 # Channels that hardly move: standard deviation below 0.03 over 3,000 press photos of training people (mouthDimple, at
 # 0.032 and 0.027, stays as a pair). No label acts on them, and no distance or score should count them.
 # fmt: off
@@ -44,7 +48,17 @@ class ExpressionLibrary:
 
     @classmethod
     def load(cls, path: Path) -> "ExpressionLibrary":
-        """Read and check the table; ValueError names the place in the file and what is wrong there."""
+        """Read and check the table; ValueError names the place in the file and what is wrong there.
+
+        Where the file of rendered references lies beside it, the codes are what was read on these, else what is meant.
+        """
+        library = cls.authored(path)
+        references = Path(path).with_name(FILE)
+        return library.rendered(References.load(references)) if references.is_file() else library
+
+    @classmethod
+    def authored(cls, path: Path) -> "ExpressionLibrary":
+        """The table alone: the codes are what is meant."""
         table = read_table(path)
         _keys(table, {"format", "neutral", "anchors", "labels"}, "the file")
         if table["format"] != 1:
@@ -54,6 +68,20 @@ class ExpressionLibrary:
         anchors = {name: named_vector(values, f'anchor "{name}"') for name, values in table["anchors"].items()}
         entries = {label: _entry(label, value, anchors, neutral) for label, value in table["labels"].items()}
         return cls(entries, neutral)
+
+    def rendered(self, references: References) -> "ExpressionLibrary":
+        """The same labels with the codes that were read; ValueError where the table was changed since."""
+        entries = {}
+        for label, entry in self._entries.items():
+            rows = references.rows(label)
+            meant = references.meant[rows]
+            if meant.shape != entry.codes.shape or (meant - entry.codes).abs().max() > UNCHANGED:
+                raise ValueError(
+                    f'label "{label}" was changed since it was rendered; run `python cli.py library render`, or remove '
+                    f"{references.path} to use the table as it is written"
+                )
+            entries[label] = replace(entry, codes=references.codes[rows])
+        return ExpressionLibrary(entries, self.neutral)
 
     def variants(self, label: str) -> tuple[str, ...]:
         """Why each variant of a label looks as it does; as many as there are variants."""

@@ -1,7 +1,9 @@
 """Picture files to pixels and back."""
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import numpy as np
 import torch
@@ -10,6 +12,14 @@ from torch import Tensor
 
 SMALLEST, LARGEST = 16, 16384  # sides in pixels
 WRITABLE = (".png", ".jpg", ".jpeg", ".webp")
+SOFTWARE = "DiffSFSR for ComfyUI"
+SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
+XMP = (
+    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
+    '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
+    'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" xmlns:xmp="http://ns.adobe.com/xap/1.0/" '
+    'Iptc4xmpExt:DigitalSourceType="{source}" xmp:CreatorTool="{tool}"/></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
+)
 
 
 def read_picture(path: str | Path) -> Tensor:
@@ -55,17 +65,25 @@ def check_output(path: str | Path) -> Path:
 
 def write_picture(path: str | Path, picture: Tensor, model: str) -> None:
     """Write (3, H, W) in [-1, 1]; the metadata say that it is AI-generated, and by which model."""
-    path = check_output(path)
-    text = f"AI-generated face, DiffSFSR for ComfyUI, model {model}"
+    save_generated(check_output(path), to_pil(picture), model)
+
+
+def save_generated(path: Path, picture: Image.Image, model: str, texts: Mapping[str, str] | None = None) -> None:
+    """Save a picture that says of itself, to people and in IPTC's words to programs, that it is AI-generated.
+
+    model  its name
+    texts  more of a PNG's text by keyword; other formats leave it out
+    """
+    said = f"AI-generated face, {SOFTWARE}, model {model}"
+    xmp = XMP.format(source=SOURCE, tool=escape(said, {'"': "&quot;"}))
     if path.suffix.lower() == ".png":
         info = PngImagePlugin.PngInfo()
-        info.add_text("Software", "DiffSFSR for ComfyUI")
-        info.add_text("Comment", text)
-        info.add_itxt(
-            "DigitalSourceType", "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
-        )
-        to_pil(picture).save(path, pnginfo=info)
+        for keyword, text in {"Software": SOFTWARE, "Comment": said, **(texts or {})}.items():
+            info.add_text(keyword, text)
+        info.add_itxt("DigitalSourceType", SOURCE)
+        info.add_itxt("XML:com.adobe.xmp", xmp)
+        picture.save(path, pnginfo=info)
         return
     exif = Image.Exif()
-    exif[0x010E] = text  # ImageDescription
-    to_pil(picture).save(path, exif=exif, quality=95)
+    exif[0x010E] = said  # ImageDescription
+    picture.save(path, exif=exif, xmp=xmp.encode(), quality=95)

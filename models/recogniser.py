@@ -37,23 +37,40 @@ class Block(nn.Module):
 
 
 class Recogniser(nn.Module):
-    """A face in the ArcFace frame to a unit vector that is near for one person and far for two."""
+    """A face in the ArcFace frame, or a window of it, to a unit vector that is near for one person and far for two."""
 
-    def __init__(self, widths: Iterable[int] = (32, 48, 96, 192), blocks: Iterable[int] = (2, 3, 2), size: int = 192):
+    def __init__(
+        self,
+        widths: Iterable[int] = (32, 48, 96, 192),
+        blocks: Iterable[int] = (2, 3, 2),
+        size: int = 192,
+        window: Iterable[int] = (0, 0, 112, 112),
+    ):
+        """
+        widths  channels of the stem and of the stages, each of which halves the map
+        blocks  residual blocks of the stages
+        size    D
+        window  left, top, right, bottom of the square that is looked at, in pixels of the frame; sides of 16 k
+        """
         super().__init__()
-        self.config = {"widths": list(widths), "blocks": list(blocks), "size": size}
+        self.config = {"widths": list(widths), "blocks": list(blocks), "size": size, "window": list(window)}
+        left, top, right, bottom = self.config["window"]
+        if right - left != bottom - top or (right - left) % 16:
+            raise ValueError(f"got the window {self.config['window']}, want a square with a side of 16 k pixels")
+        self.window = (..., slice(top, bottom), slice(left, right))
         first, *rest = self.config["widths"]
         layers: list[nn.Module] = [nn.Conv2d(3, first, 3, 2, 1, bias=False), nn.BatchNorm2d(first), nn.PReLU(first)]
         for width, count in zip(rest, self.config["blocks"], strict=True):
             layers += [Block(first if i == 0 else width, width, 2 if i == 0 else 1) for i in range(count)]
             first = width
         self.features = nn.Sequential(*layers)
-        self.pool = nn.Conv2d(first, first, 7, groups=first, bias=False)  # a weight for each place, as in MobileFaceNet
+        side = (right - left) // 16
+        self.pool = nn.Conv2d(first, first, side, groups=first, bias=False)  # a weight for each place (MobileFaceNet)
         self.vector = nn.Sequential(nn.BatchNorm1d(first), nn.Linear(first, size))
 
     def forward(self, x: Tensor) -> Tensor:
         """x (B, 3, 112, 112) RGB in [-1, 1], frame arcface-112 -> (B, D), unit length."""
-        x = self.pool(self.features(x)).flatten(1)  # (B, widths[-1])
+        x = self.pool(self.features(x[self.window])).flatten(1)  # (B, widths[-1])
         return F.normalize(self.vector(x).float(), dim=-1)  # (B, D)
 
     def save(self, path: Path) -> None:

@@ -188,9 +188,13 @@ class _Step:
 class Graph(nn.Module):
     """One float TFLite graph with one input. Weights are buffers in float32; pictures are NHWC, as in the file."""
 
-    def __init__(self, data: bytes):
-        """data: the whole .tflite file. ValueError if it is none, or uses what is not supported here."""
+    def __init__(self, data: bytes, also: tuple[int, ...] = ()):
+        """data: the whole .tflite file; also: values inside the graph (`_Step.output`) to give out after its outputs.
+
+        raises   ValueError if it is no such file, or uses what is not supported here
+        """
         super().__init__()
+        self.also = also
         if data[4:8] != b"TFL3":
             raise ValueError(f"got {len(data)} bytes without the mark TFL3, want a .tflite file of schema version 3")
         try:
@@ -205,7 +209,7 @@ class Graph(nn.Module):
         graph = model.tables(2)[0]
         tensors = graph.tables(0)
         self.input = int(graph.array(1, "<i4")[0])
-        self.outputs = tuple(graph.array(2, "<i4").tolist())
+        self.outputs = (*graph.array(2, "<i4").tolist(), *self.also)
         self.input_shape = tuple(tensors[self.input].array(0, "<i4").tolist())
 
         self.numbers: dict[int, tuple[int, ...]] = {}  # constants that are shapes and axes

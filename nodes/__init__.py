@@ -19,12 +19,19 @@ def list_nodes() -> list[type[io.ComfyNode]]:
     from .conditioning import DiffSFSRConditioning
     from .expression import DiffSFSRExpressionByLabel, DiffSFSRExpressionByText, DiffSFSRExpressionFromImage
     from .expression_edit import DiffSFSREditExpression, DiffSFSRMixExpressions, DiffSFSRTravelExpressions
+    from .expression_files import (
+        DiffSFSRExpressionFromFolder,
+        DiffSFSRExpressionFromValues,
+        DiffSFSRLoadExpression,
+        DiffSFSRSaveExpression,
+    )
     from .guider import DiffSFSRGuider
     from .identity import DiffSFSREncodeIdentity
     from .identity_files import DiffSFSRBlendIdentity, DiffSFSRLoadIdentity, DiffSFSRSaveIdentity
     from .load import DiffSFSRLoad, register_folders
     from .report import DiffSFSRFaceReport
     from .sampling import DiffSFSRSampler
+    from .save import DiffSFSRSavePortrait
 
     register_folders()
     return [
@@ -36,6 +43,10 @@ def list_nodes() -> list[type[io.ComfyNode]]:
         DiffSFSRExpressionByLabel,
         DiffSFSRExpressionByText,
         DiffSFSRExpressionFromImage,
+        DiffSFSRExpressionFromFolder,
+        DiffSFSRExpressionFromValues,
+        DiffSFSRSaveExpression,
+        DiffSFSRLoadExpression,
         DiffSFSREditExpression,
         DiffSFSRMixExpressions,
         DiffSFSRTravelExpressions,
@@ -45,4 +56,5 @@ def list_nodes() -> list[type[io.ComfyNode]]:
         DiffSFSRSampler,
         DiffSFSRPasteFaceBack,
         DiffSFSRFaceReport,
+        DiffSFSRSavePortrait,
     ]

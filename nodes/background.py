@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
-import torch
-from comfy_api.latest import io
+import comfy.model_management
+import comfy.utils
+from comfy_api.latest import io, ui
 
+from ..models.face_choice import PASS_THROUGH, SKIP, STOP
+from ..models.smoothing import smooth_faces
 from .compat import only_known
-from .faces import chosen, face_inputs
-from .pictures import colours, from_image, from_mask, put_back, to_image
+from .faces import chosen, face_inputs, given_inputs, known_faces, without_face_input
+from .pictures import colours, from_mask, outlined, picture_at, put_back, to_image
 from .types import CATEGORY, BackgroundType, DiffSFSRType, Loaded, Scene
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..models.codes import Background
-    from ..models.encoders import Encoders
-
-STOP = "stop"
-WITHOUT_FACE = (STOP, "pass through")
+    from ..models.face_mesh import Face
 
 
 class DiffSFSRExtractBackground(io.ComfyNode):
@@ -47,14 +47,22 @@ class DiffSFSRExtractBackground(io.ComfyNode):
                     tooltip="What is to be painted anew, in place of the face that was found; white is replaced. Keep "
                     "out of it what must stay, such as hair or glasses in front of the face.",
                 ),
-                io.Combo.Input(
-                    "without_face",
-                    options=list(WITHOUT_FACE),
-                    default=STOP,
+                without_face_input(
+                    (STOP, PASS_THROUGH, SKIP),
+                    "What to do with a picture of a batch that shows no such face: stop with an error, pass it through "
+                    "as it is, for video frames, or skip it, which leaves it out.",
+                ),
+                *given_inputs(),
+                io.Float.Input(
+                    "smoothing",
+                    default=0.0,
+                    min=0.0,
+                    max=10.0,
+                    step=0.5,
                     optional=True,
-                    tooltip="What to do with a picture of a batch that shows no face: stop with an error, or pass it "
-                    "through as it is, for video frames.",
-                    **only_known(io.Combo.Input, advanced=True),
+                    tooltip="For video frames: steadies where the face is and how it is turned over so many frames "
+                    "before and after. 0 is off, 1 or 2 take the jitter out, more lags behind quick movements.",
+                    **only_known(io.Float.Input, advanced=True),
                 ),
             ],
             outputs=[
@@ -77,27 +85,36 @@ class DiffSFSRExtractBackground(io.ComfyNode):
         face_number: int,
         mask: Tensor | None = None,
         without_face: str = STOP,
+        face_landmarks: dict | None = None,
+        bboxes: dict | list | None = None,
+        smoothing: float = 0.0,
     ) -> io.NodeOutput:
-        if without_face not in WITHOUT_FACE:
-            raise ValueError(f'got without_face "{without_face}", want one of {", ".join(WITHOUT_FACE)}')
-        pictures = from_image(image, "background picture")
-        own = None if mask is None else from_mask(mask, pictures)
-        encoders, choose = diffsfsr.ready(), chosen(face, face_number)
-        if without_face == STOP:
-            background = encoders.background(pictures, choose, own)
-        else:
-            background = faces_among(encoders, pictures, choose, own)
-        scene = Scene.of(background, colours(image, "background picture").cpu())
-        return io.NodeOutput(scene, to_image(scene.crop), scene.mask[:, 0])
+        image = colours(image, "background picture").cpu()
+        own = None if mask is None else from_mask(mask, image)
+        encoders = diffsfsr.ready()
+        known = known_faces(encoders.mesh, image, face_landmarks, bboxes)
+        choose, what = chosen(face, face_number), "background picture"
+        with_progress = reporting(known, len(image))
+        found = encoders.find(partial(picture_at, image), len(image), choose, what, without_face, with_progress)
+        found = smooth_faces(found, smoothing)
+        if without_face == SKIP:
+            shown = [i for i, faces in enumerate(found) if faces]
+            image, found, own = image[shown], [found[i] for i in shown], None if own is None else own[shown]
+        scene = Scene(**vars(encoders.cut_out(partial(picture_at, image), found, own)), image=image)
+        crops, masks = to_image(scene.crop), scene.mask[:, 0]
+        return io.NodeOutput(scene, crops, masks, ui=ui.PreviewImage(outlined(crops, masks), cls=cls))
 
 
-def faces_among(encoders: Encoders, pictures: Tensor, choose: str, mask: Tensor | None) -> Background:
-    """encoders.background for pictures (P, 3, H, W) of which some show no face; all of them stay in the result."""
-    shown = torch.tensor([bool(encoders.mesh.find(picture.to(encoders.device), limit=1)) for picture in pictures])
-    if not shown.any():
-        shown[:] = True  # so that the error below is said in the usual words
-    background = encoders.background(pictures[shown], choose, None if mask is None else mask[shown])
-    return replace(background, pictures=pictures, index=shown.nonzero().flatten()[background.index])
+def reporting(known: Callable[[int], list[Face] | None], count: int) -> Callable[[int], list[Face] | None]:
+    """`known`, which is asked once for each of `count` pictures: it shows the progress, and users can stop there."""
+    progress = comfy.utils.ProgressBar(count)
+
+    def ask(i: int) -> list[Face] | None:
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        progress.update_absolute(i)
+        return known(i)
+
+    return ask
 
 
 class DiffSFSRPasteFaceBack(io.ComfyNode):

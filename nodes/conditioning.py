@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import comfy.model_management
 from comfy_api.latest import io
+from torch import cat
 
-from ..models.codes import Background, Expression, Identity, repeat_background
+from ..models.codes import CutOut, Expression, Identity, repeat_background
+from ..models.encoders import CHUNK
 from .compat import only_known
 from .pictures import to_image
 from .types import CATEGORY, BackgroundType, DiffSFSRType, ExpressionType, IdentityType, Loaded
@@ -59,7 +61,7 @@ class DiffSFSRConditioning(io.ComfyNode):
         cls,
         diffsfsr: Loaded,
         vae: VAE,
-        background: Background,
+        background: CutOut,
         identity: Identity | None = None,
         expression: Expression | None = None,
     ) -> io.NodeOutput:
@@ -67,7 +69,7 @@ class DiffSFSRConditioning(io.ComfyNode):
 
 
 def condition(
-    diffsfsr: Loaded, vae: VAE, background: Background, identity: Identity | None, expression: Expression | None
+    diffsfsr: Loaded, vae: VAE, background: CutOut, identity: Identity | None, expression: Expression | None
 ) -> tuple[list, list, list, dict]:
     """Positive, middle and negative CONDITIONING, and LATENT; each for a batch of B faces.
 
@@ -82,8 +84,11 @@ def condition(
         )
     tokens = encoders.tokens(identity, expression, background)
     count, device = len(tokens.full), comfy.model_management.intermediate_device()
-    latents = vae.encode(to_image(encoders.masked_crop(background)))  # raw, (N, C, h, w): the host scales them itself
-    whole = vae.encode(to_image(background.crop))  # the noise is laid over it (models/sampling.py, start)
+    # raw latents, (N, C, h, w): the host scales them itself; the noise is laid over those of the whole crop
+    latents, whole = (
+        cat([vae.encode(part) for part in to_image(crops).split(CHUNK)])
+        for crops in (encoders.masked_crop(background), background.crop)
+    )
     background = repeat_background(background, count)
     extra = {
         "concat_latent_image": latents.expand(count, -1, -1, -1),

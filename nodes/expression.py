@@ -1,17 +1,18 @@
 """Expressions: by one of the 135 words, by words of one's own, or read from a photo."""
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from comfy_api.latest import io, ui
-from torch import Tensor, cat
+from torch import Tensor
 
-from ..models.codes import Expression
+from ..models.face_choice import STOP, WITHOUT_FACE
 from ..models.labels import read_labels
+from ..models.references import FILE, References
 from ..models.words import Words
 from .compat import only_known
-from .faces import chosen, face_inputs
-from .pictures import from_image
+from .faces import chosen, face_inputs, given_inputs, known_faces, without_face_input
+from .pictures import from_image, picture_at, to_image
 from .types import CATEGORY, DiffSFSRType, ExpressionType, Loaded, on_cpu
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
@@ -28,6 +29,20 @@ def labels() -> tuple[str, ...]:
 @lru_cache(maxsize=1)
 def words() -> Words:
     return Words.load(ASSETS / "synonyms.json", labels())
+
+
+@lru_cache(maxsize=1)
+def references() -> References:
+    """Without the pictures, which are read when they are shown."""
+    return References.load(ASSETS / FILE)
+
+
+def reference_output() -> io.Image.Output:
+    return io.Image.Output(
+        id="reference",
+        display_name="reference",
+        tooltip="Rendered heads that show the label at intensity 1: a batch of two people.",
+    )
 
 
 def intensity_input() -> io.Float.Input:
@@ -68,12 +83,15 @@ class DiffSFSRExpressionByLabel(io.ComfyNode):
             ],
             outputs=[
                 ExpressionType.Output(id="expression", display_name="EXPRESSION", tooltip=DONE),
+                reference_output(),
             ],
         )
 
     @classmethod
     def execute(cls, diffsfsr: Loaded, label: str, variant: int, intensity: float) -> io.NodeOutput:
-        return io.NodeOutput(on_cpu(diffsfsr.ready().label(label, variant, intensity)))
+        expression = on_cpu(diffsfsr.ready().label(label, variant, intensity))
+        shown = to_image(references().pictures(label, variant))
+        return io.NodeOutput(expression, shown, ui=ui.PreviewImage(shown, cls=cls))
 
 
 class DiffSFSRExpressionByText(io.ComfyNode):
@@ -99,6 +117,7 @@ class DiffSFSRExpressionByText(io.ComfyNode):
             outputs=[
                 ExpressionType.Output(id="expression", display_name="EXPRESSION", tooltip=DONE),
                 io.String.Output(id="label", display_name="label", tooltip="The label that was understood."),
+                reference_output(),
             ],
         )
 
@@ -107,8 +126,10 @@ class DiffSFSRExpressionByText(io.ComfyNode):
         best = words().find(text)[0]
         strength = min(best.intensity * intensity, STRONGEST)
         expression = diffsfsr.ready().label(best.label, variant, strength)
+        shown = to_image(references().pictures(best.label, variant))
         understood = ui.PreviewText(f"{best.label}, intensity {strength:.2f}")
-        return io.NodeOutput(on_cpu(expression), best.label, ui=understood)
+        preview = understood.as_dict() | ui.PreviewImage(shown, cls=cls).as_dict()
+        return io.NodeOutput(on_cpu(expression), best.label, shown, ui=preview)
 
 
 class DiffSFSRExpressionFromImage(io.ComfyNode):
@@ -131,6 +152,12 @@ class DiffSFSRExpressionFromImage(io.ComfyNode):
                 ),
                 intensity_input(),
                 *face_inputs(),
+                *given_inputs(),
+                without_face_input(
+                    WITHOUT_FACE,
+                    "What to do with a picture of a batch that shows no such face: stop with an error, skip it, or "
+                    "pass on the expression of the picture before it, for video frames.",
+                ),
             ],
             outputs=[
                 ExpressionType.Output(id="expression", display_name="EXPRESSION", tooltip=DONE),
@@ -146,14 +173,16 @@ class DiffSFSRExpressionFromImage(io.ComfyNode):
         face: str,
         face_number: int,
         neutral: Tensor | None = None,
+        face_landmarks: dict | None = None,
+        bboxes: dict | list | None = None,
+        without_face: str = STOP,
     ) -> io.NodeOutput:
         encoders, rest = diffsfsr.ready(), None
         if neutral is not None:
             if len(neutral) != 1:
                 raise ValueError(f"got {len(neutral)} neutral photos, want one")
             rest = from_image(neutral, "neutral photo")[0]
-        codes = [
-            encoders.expression(picture, rest, chosen(face, face_number), intensity).code
-            for picture in from_image(image, "expression photo")
-        ]
-        return io.NodeOutput(on_cpu(Expression(cat(codes), "photo")))
+        known = known_faces(encoders.mesh, image, face_landmarks, bboxes)
+        pictures, choose = partial(picture_at, image, what="expression photo"), chosen(face, face_number)
+        expression = encoders.expressions(pictures, len(image), rest, choose, intensity, without_face, known)
+        return io.NodeOutput(on_cpu(expression))

@@ -3,8 +3,9 @@
 from comfy_api.latest import io, ui
 from torch import Tensor
 
+from ..models.face_choice import SKIP, STOP
 from .compat import only_known
-from .faces import chosen, face_inputs
+from .faces import chosen, face_inputs, given_inputs, known_faces, without_face_input
 from .pictures import from_image, to_image
 from .types import CATEGORY, DiffSFSRType, IdentityType, Loaded, on_cpu
 
@@ -23,6 +24,11 @@ class DiffSFSREncodeIdentity(io.ComfyNode):
                 DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),
                 io.Image.Input("image", tooltip="Photos of one person; a batch is merged into one identity."),
                 *face_inputs(),
+                *given_inputs(),
+                without_face_input(
+                    (STOP, SKIP),
+                    "What to do with a photo of a batch that shows no such face: stop with an error, or skip it.",
+                ),
             ],
             outputs=[
                 IdentityType.Output(id="identity", display_name="IDENTITY", tooltip="Who the face is to be."),
@@ -35,8 +41,19 @@ class DiffSFSREncodeIdentity(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, diffsfsr: Loaded, image: Tensor, face: str, face_number: int) -> io.NodeOutput:
-        pictures = list(from_image(image, "identity photo"))
-        identity, faces = diffsfsr.ready().identity(pictures, chosen(face, face_number))
+    def execute(
+        cls,
+        diffsfsr: Loaded,
+        image: Tensor,
+        face: str,
+        face_number: int,
+        face_landmarks: dict | None = None,
+        bboxes: dict | list | None = None,
+        without_face: str = STOP,
+    ) -> io.NodeOutput:
+        encoders, pictures = diffsfsr.ready(), list(from_image(image, "identity photo"))
+        known = known_faces(encoders.mesh, image, face_landmarks, bboxes)
+        found = [known(i) for i in range(len(pictures))]
+        identity, faces = encoders.identity(pictures, chosen(face, face_number), found, without_face)
         aligned = to_image(faces)
         return io.NodeOutput(on_cpu(identity), aligned, ui=ui.PreviewImage(aligned, cls=cls))

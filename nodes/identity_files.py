@@ -41,11 +41,7 @@ class DiffSFSRSaveIdentity(io.ComfyNode):
 
     @classmethod
     def execute(cls, identity: Identity, filename_prefix: str) -> io.NodeOutput:
-        parts = PurePosixPath(filename_prefix.replace("\\", "/")).parts
-        if not filename_prefix.strip() or ".." in parts or parts[0] == "/" or PureWindowsPath(filename_prefix).drive:
-            raise ValueError(f'got the name "{filename_prefix}", want one such as "anna" or "family/anna"')
-        folder, name, counter, *_ = folder_paths.get_save_image_path("/".join(parts), identity_output())
-        path = Path(folder) / f"{name}_{counter:05}_.safetensors"
+        path = new_file(filename_prefix, identity_output())
         save_identity(path, identity)
         return io.NodeOutput(ui=ui.PreviewText(f"saved as {path.relative_to(identity_output()).as_posix()}"))
 
@@ -130,3 +126,12 @@ class DiffSFSRBlendIdentity(io.ComfyNode):
             for one, other in zip(*codes, strict=True)
         ]
         return io.NodeOutput(on_cpu(Identity(cat(blended), first.recognisers, first.photos + second.photos)))
+
+
+def new_file(prefix: str, folder: str) -> Path:
+    """A .safetensors file in a folder that is not there yet; ValueError for a name that leads out of the folder."""
+    parts = PurePosixPath(prefix.replace("\\", "/")).parts
+    if not prefix.strip() or ".." in parts or parts[0] == "/" or PureWindowsPath(prefix).drive:
+        raise ValueError(f'got the name "{prefix}", want one such as "anna" or "family/anna"')
+    place, name, counter, *_ = folder_paths.get_save_image_path("/".join(parts), folder)
+    return Path(place) / f"{name}_{counter:05}_.safetensors"

@@ -22,16 +22,20 @@ if TYPE_CHECKING:
 
 FOLDER = "diffsfsr"
 IDENTITIES = "diffsfsr_identities"  # the host's name for both folders with identities
+EXPRESSIONS = "diffsfsr_expressions"
+KEPT = ("identities", "expressions")  # folders in models/diffsfsr with what users save
+NO_PACK = "none"
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 BUNDLED = ("mini.safetensors",)  # of the files in assets/, those that are checkpoints
 
 
 def register_folders() -> None:
-    """models/diffsfsr, its identities and models/mediapipe, beside what extra_model_paths.yaml may have named."""
+    """models/diffsfsr, what lies in it, and models/mediapipe, beside what extra_model_paths.yaml may have named."""
     models = Path(folder_paths.models_dir)
     for name, defaults, extensions in (
         (FOLDER, [models / FOLDER], {".safetensors"}),
         (IDENTITIES, [identity_output(), models / FOLDER / "identities"], {".safetensors"}),
+        (EXPRESSIONS, [expression_output(), models / FOLDER / "expressions"], {".safetensors", ".json"}),
         ("mediapipe", [models / "mediapipe"], {".task", ".safetensors"}),
     ):
         folders, known = folder_paths.folder_names_and_paths.get(name, ([], set()))
@@ -43,11 +47,27 @@ def identity_output() -> str:
     return str(Path(folder_paths.get_output_directory()) / "identities")
 
 
+def expression_output() -> str:
+    return str(Path(folder_paths.get_output_directory()) / "expressions")
+
+
 def checkpoints() -> dict[str, Path | None]:
     """Names to choose from, the bundled ones first, with the paths of these; the user's own files go before them."""
-    own = [name for name in folder_paths.get_filename_list(FOLDER) if Path(name).parts[0] != "identities"]
+    own = [name for name in folder_paths.get_filename_list(FOLDER) if Path(name).parts[0] not in KEPT]
     bundled = {name: ASSETS / name for name in BUNDLED if (ASSETS / name).is_file() and name not in own}
     return bundled | dict.fromkeys(own)
+
+
+def pack_folders() -> list[Path]:
+    """Where insightface and other nodes keep packs: models/insightface/models, or where extra_model_paths.yaml says."""
+    default = str(Path(folder_paths.models_dir) / "insightface")
+    named = folder_paths.folder_names_and_paths.get("insightface", ([], set()))[0]
+    return [Path(folder) / "models" for folder in dict.fromkeys([*named, default])]
+
+
+def packs() -> list[str]:
+    """Names of the insightface packs that are there."""
+    return sorted({file.parent.name for folder in pack_folders() for file in folder.glob("*/*.onnx")})
 
 
 class DiffSFSRLoad(io.ComfyNode):
@@ -65,6 +85,15 @@ class DiffSFSRLoad(io.ComfyNode):
                     "checkpoint",
                     options=list(checkpoints()),
                     tooltip="A .safetensors file in models/diffsfsr, or one that comes with the pack (mini).",
+                ),
+                io.Combo.Input(
+                    "insightface_pack",
+                    options=[NO_PACK, *packs()],
+                    default=NO_PACK,
+                    optional=True,
+                    tooltip="An insightface pack in models/insightface/models: its detector finds the faces, and Face "
+                    "Report also tells the likeness by its recogniser. It needs the package insightface.",
+                    **only_known(io.Combo.Input, advanced=True),
                 ),
             ],
             outputs=[
@@ -88,8 +117,8 @@ class DiffSFSRLoad(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, checkpoint: str) -> io.NodeOutput:
-        loaded = load(find(checkpoint))
+    def execute(cls, checkpoint: str, insightface_pack: str = NO_PACK) -> io.NodeOutput:
+        loaded = load(find(checkpoint), None if insightface_pack == NO_PACK else insightface_pack)
         return io.NodeOutput(loaded, loaded.model, loaded.vae)
 
 
@@ -103,15 +132,16 @@ def find(name: str) -> Path:
     return known[name] or Path(folder_paths.get_full_path_or_raise(FOLDER, name))
 
 
-def load(path: Path) -> Loaded:
-    """Raises ValueError for a file that is broken, incomplete or no DiffSFSR checkpoint."""
+def load(path: Path, pack: str | None = None) -> Loaded:
+    """pack: of packs(); raises ValueError for a file that is broken, incomplete or no DiffSFSR checkpoint."""
     from ..models.checkpoint import read_checkpoint
     from ..models.encoders import Encoders
     from ..models.face_mesh import find_task_file
 
     task_file = find_task_file([Path(folder) for folder in folder_paths.get_folder_paths("mediapipe")])
     config, weights = read_checkpoint(path, parts=("unet", "vae"))
-    return assemble(config, Encoders.load(path, task_file), weights["unet"], weights["vae"])
+    encoders = Encoders.load(path, task_file, packs=pack_folders(), pack=pack)
+    return assemble(config, encoders, weights["unet"], weights["vae"])
 
 
 def assemble(config: Config, encoders: Encoders, unet: dict[str, Tensor], autoencoder: dict[str, Tensor]) -> Loaded:

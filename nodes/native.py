@@ -28,6 +28,15 @@ class LatentFormat(comfy.latent_formats.LatentFormat):
             self.latent_rgb_factors_bias = list(config.latent_rgb_bias)
 
 
+class DiffSFSRModel(comfy.model_base.BaseModel):
+    """The host's own, whose vector beside the timestep is made of the tokens (models/denoiser.py)."""
+
+    def encode_adm(self, cross_attn: Tensor | None = None, **conditions: object) -> Tensor | None:
+        if cross_attn is None or self.diffusion_model.num_classes is None:
+            return None
+        return cross_attn.flatten(1)
+
+
 class DiffSFSRModelConfig(comfy.supported_models_base.BASE):
     """What the host wants to know of a model; the pack's own models are told from others by this class."""
 
@@ -41,6 +50,11 @@ class DiffSFSRModelConfig(comfy.supported_models_base.BASE):
 
     def model_type(self, state_dict, prefix=""):
         return self.prediction
+
+    def get_model(self, state_dict, prefix="", device=None):
+        model = DiffSFSRModel(self, model_type=self.prediction, device=device)
+        model.set_inpaint()
+        return model
 
 
 def host_unet_config(config: Config) -> dict:
@@ -66,7 +80,8 @@ def host_unet_config(config: Config) -> dict:
         "context_dim": config.context,
         "use_spatial_transformer": True,
         "use_linear_in_transformer": False,
-        "adm_in_channels": None,
+        "num_classes": "sequential" if config.tokens_in_time else None,
+        "adm_in_channels": config.tokens * config.context if config.tokens_in_time else None,
         "legacy": False,
     }
 

@@ -1,12 +1,15 @@
 """The host's IMAGE and MASK to and from what models/ works on."""
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..models.codes import repeat_background
-from ..models.compositing import paste_faces
+from ..models.compositing import paste_each
 from .types import Scene
+
+LINE = (1.0, 0.55, 0.0)
 
 
 def colours(image: Tensor, what: str) -> Tensor:
@@ -16,7 +19,7 @@ def colours(image: Tensor, what: str) -> Tensor:
     """
     if image.ndim != 4 or 0 in image.shape or image.shape[-1] not in (1, 3, 4):
         raise ValueError(f"got a {what} of shape {tuple(image.shape)}, want (pictures, height, width, 1, 3 or 4)")
-    if not image.isfinite().all():
+    if not all(picture.isfinite().all() for picture in image):  # one at a time: a video would need as much again
         raise ValueError(
             f"the {what} has pixels that are no numbers (NaN or infinite); check the node that it comes from"
         )
@@ -24,8 +27,13 @@ def colours(image: Tensor, what: str) -> Tensor:
 
 
 def from_image(image: Tensor, what: str) -> Tensor:
-    """An IMAGE (B, H, W, C) in [0, 1] -> (B, 3, H, W) in [-1, 1]."""
-    return (colours(image, what).clamp(0, 1) * 2 - 1).movedim(-1, 1).cpu()
+    """An IMAGE (B, H, W, C) in [0, 1] -> (B, 3, H, W) in [-1, 1], the same bits however it lies in memory."""
+    return (colours(image, what).clamp(0, 1) * 2 - 1).movedim(-1, 1).contiguous().cpu()
+
+
+def picture_at(image: Tensor, i: int, what: str = "picture") -> Tensor:
+    """One picture of an IMAGE (P, H, W, C), (3, H, W) in [-1, 1]; a video is worked on picture by picture."""
+    return from_image(image[i : i + 1], what)[0]
 
 
 def to_image(pictures: Tensor) -> Tensor:
@@ -33,10 +41,10 @@ def to_image(pictures: Tensor) -> Tensor:
     return (pictures.movedim(1, -1).float().cpu() / 2 + 0.5).clamp(0, 1)
 
 
-def from_mask(mask: Tensor, pictures: Tensor) -> Tensor:
+def from_mask(mask: Tensor, image: Tensor) -> Tensor:
     """A MASK (B or 1, h, w) -> (P, 1, H, W) in 0..1, at the pictures' size.
 
-    pictures  (P, 3, H, W)
+    image  (P, H, W, 3) IMAGE
     """
     mask = mask.reshape(-1, 1, *mask.shape[-2:]).float().cpu()
     if not mask.isfinite().all() or not (mask > 0).any():
@@ -44,10 +52,20 @@ def from_mask(mask: Tensor, pictures: Tensor) -> Tensor:
             "the mask is empty: paint over the face that is to be replaced, or disconnect the mask "
             "(Load Image gives an empty one for pictures without transparency)"
         )
-    if len(mask) not in (1, len(pictures)):
-        raise ValueError(f"got {len(mask)} masks for {len(pictures)} pictures, want one each, or one for all")
-    mask = F.interpolate(mask, size=pictures.shape[-2:], mode="bilinear", align_corners=False)
-    return mask.clamp(0, 1).expand(len(pictures), -1, -1, -1)
+    if len(mask) not in (1, len(image)):
+        raise ValueError(f"got {len(mask)} masks for {len(image)} pictures, want one each, or one for all")
+    mask = F.interpolate(mask, size=image.shape[1:3], mode="bilinear", align_corners=False)
+    return mask.clamp(0, 1).expand(len(image), -1, -1, -1)
+
+
+def outlined(crops: Tensor, mask: Tensor) -> Tensor:
+    """Faces with a coloured line around what is painted anew.
+
+    crops    (N, S, S, 3) IMAGE; mask (N, S, S) MASK
+    """
+    mask = mask[:, None]
+    line = (F.max_pool2d(mask, 3, 1, 1) > mask).movedim(1, -1)
+    return torch.where(line, crops.new_tensor(LINE), crops)
 
 
 def put_back(crops: Tensor, scene: Scene) -> Tensor:
@@ -63,8 +81,10 @@ def put_back(crops: Tensor, scene: Scene) -> Tensor:
         raise ValueError(f"got a face crop of {width}x{height} pixels, want a square one of {size} or more")
     if (faces > 1 or several) and len(crops) != faces:
         raise ValueError(f"got {len(crops)} face crops for a background with {faces} faces, want one for each")
-    results = paste_faces(from_image(crops, "face crop"), scene)
-    index = torch.unique(scene.index) if faces > 1 else repeat_background(scene, len(results)).index
-    untouched = (results == scene.pictures[index]).movedim(1, -1)
-    pasted = torch.where(untouched, scene.image[index], to_image(results))
-    return scene.image.index_copy(0, index, pasted) if several else pasted
+    each = (picture_at(crops, i, "face crop") for i in range(len(crops)))
+    result = scene.image.clone() if several or faces > 1 else scene.image.repeat(len(crops), 1, 1, 1)
+    for i, (number, picture) in enumerate(paste_each(each, scene, partial(picture_at, scene.image))):
+        touched = (picture != picture_at(scene.image, number)).movedim(0, -1)
+        place = result[number if several else i]
+        place.copy_(torch.where(touched, to_image(picture[None])[0], place))
+    return result

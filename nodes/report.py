@@ -1,5 +1,6 @@
 """Face Report: how much alike two faces are, by the pack's own eyes."""
 
+import torch.nn.functional as F
 from comfy_api.latest import io, ui
 from torch import Tensor
 
@@ -14,19 +15,25 @@ from .types import CATEGORY, DiffSFSRType, Loaded
 MOVING = [i for i, name in enumerate(BLENDSHAPES) if name not in STILL]  # the channels that count
 
 
-def compare(encoders: Encoders, one: Tensor, other: Tensor, choose: str, number: str) -> tuple[float, float, Tensor]:
+def compare(
+    encoders: Encoders, one: Tensor, other: Tensor, choose: str, number: str
+) -> tuple[float, float | None, float, Tensor]:
     """Two pictures (3, H, W) in [-1, 1]; number is that of the pair, for messages.
 
-    returns  cosine of the identity codes (1 = the same); mean absolute difference of the blendshapes that count;
-             differences of yaw, pitch and roll (3,) in degrees, other minus one
+    returns  cosine of the identity codes (1 = the same); the same by an insightface pack's recogniser, None without
+             one; mean absolute difference of the blendshapes that count; differences of yaw, pitch and roll (3,) in
+             degrees, other minus one
     """
     pictures = {f"first picture {number}": one, f"second picture {number}": other}
     faces = [encoders.faces(picture, choose, what)[0] for what, picture in pictures.items()]
-    codes = [encoders.identity([picture], choose)[0].code for picture in pictures.values()]
-    cosine = (codes[0] * codes[1]).sum() / (codes[0].norm() * codes[1].norm())
+    read = [encoders.identity([picture], found=[[face]]) for picture, face in zip((one, other), faces, strict=True)]
+    cosine = F.cosine_similarity(*(identity.code for identity, _ in read))
+    by_pack = (
+        None if encoders.comparer is None else float(F.cosine_similarity(*(encoders.comparer(x) for _, x in read)))
+    )
     expression = (faces[1].blendshapes - faces[0].blendshapes)[MOVING].abs().mean()
     turn = (faces[1].pose - faces[0].pose + 180) % 360 - 180  # -179 and 179 are 2 apart
-    return float(cosine), float(expression), turn.cpu()
+    return float(cosine), by_pack, float(expression), turn.cpu()
 
 
 class DiffSFSRFaceReport(io.ComfyNode):
@@ -78,10 +85,12 @@ class DiffSFSRFaceReport(io.ComfyNode):
         lines, numbers = [], []
         for i in range(count):
             one, other = ones[min(i, len(ones) - 1)], others[min(i, len(others) - 1)]
-            cosine, expression, turn = compare(encoders, one, other, choose, f"{i + 1} of {count}")
+            cosine, by_pack, expression, turn = compare(encoders, one, other, choose, f"{i + 1} of {count}")
             yaw, pitch, roll = turn.tolist()
             lines.append(
-                f"similarity {cosine:.3f}, expression difference {expression:.3f}, "
+                f"similarity {cosine:.3f}, "
+                + (f"by the insightface pack {by_pack:.3f}, " if by_pack is not None else "")
+                + f"expression difference {expression:.3f}, "
                 f"turned by {yaw:+.1f}° yaw, {pitch:+.1f}° pitch, {roll:+.1f}° roll"
             )
             numbers.append((cosine, expression, float(turn.abs().mean())))

@@ -12,9 +12,10 @@ import comfy.samplers
 import comfy.utils
 import latent_preview
 from comfy_api.latest import io
-from torch import Tensor
+from torch import Tensor, cat
 
 from ..models.codes import Expression, Identity
+from ..models.encoders import CHUNK
 from .compat import only_known
 from .conditioning import EXPRESSION_TIP, IDENTITY_TIP, condition
 from .pictures import put_back
@@ -23,6 +24,9 @@ from .types import CATEGORY, BackgroundType, DiffSFSRType, ExpressionType, Ident
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
     from comfy.sd import VAE
+
+
+TOGETHER = 32  # faces in one batch; the frames of a video are sampled in parts
 
 
 @dataclass(frozen=True)
@@ -88,23 +92,41 @@ def sample(
 
     shared_noise  every face of the batch starts from the noise of the first
     """
-    guider = TwoStepGuider(model)
-    guider.set_conds(*conditionings)
-    guider.set_scales(Scale(identity_scale), Scale(expression_scale))
     ksampler = comfy.samplers.KSampler(
         model, steps, model.load_device, sampler_name, scheduler, denoise=1.0, model_options=model.model_options
     )
-    empty = latent["samples"]
-    samples = guider.sample(
-        comfy.sample.prepare_noise(empty, seed, [0] * len(empty) if shared_noise else None),
-        empty,
-        comfy.samplers.sampler_object(sampler_name),
-        ksampler.sigmas,
-        callback=latent_preview.prepare_callback(model, steps),
-        disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
-        seed=seed,
-    )
-    return samples.to(comfy.model_management.intermediate_device())
+    whole = latent["samples"]
+    noise = comfy.sample.prepare_noise(whole, seed, [0] * len(whole) if shared_noise else None)
+    starts = range(0, len(whole), TOGETHER)
+    preview = latent_preview.prepare_callback(model, steps * len(starts))
+    samples = []
+    for number, start in enumerate(starts):
+        some = slice(start, start + TOGETHER)
+        guider = TwoStepGuider(model)
+        guider.set_conds(*(part(conditioning, some) for conditioning in conditionings))
+        guider.set_scales(Scale(identity_scale), Scale(expression_scale))
+
+        def show(step: int, x0: Tensor, x: Tensor, total: int, number: int = number) -> None:
+            preview(number * total + step, x0, x, len(starts) * total)
+
+        samples.append(
+            guider.sample(
+                noise[some],
+                whole[some],
+                comfy.samplers.sampler_object(sampler_name),
+                ksampler.sigmas,
+                callback=show,
+                disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+                seed=seed,
+            )
+        )
+    return cat(samples).to(comfy.model_management.intermediate_device())
+
+
+def part(conditioning: list, some: slice) -> list:
+    """Some faces of a CONDITIONING from condition(), all of whose tensors are batches."""
+    ((tokens, extra),) = conditioning
+    return [[tokens[some], {name: value[some] for name, value in extra.items()}]]
 
 
 def check_model(model: ModelPatcher) -> None:
@@ -229,5 +251,5 @@ class DiffSFSRSampler(io.ComfyNode):
             expression_scale,
             shared_noise,
         )
-        crop = vae.decode(samples)
+        crop = cat([vae.decode(some) for some in samples.split(CHUNK)])
         return io.NodeOutput(put_back(crop, background), crop)

@@ -3,7 +3,7 @@
 DIFFSFSR             Loaded: a checkpoint
 DIFFSFSR_IDENTITY    codes.Identity
 DIFFSFSR_EXPRESSION  codes.Expression
-DIFFSFSR_BACKGROUND  Scene: codes.Background, and the IMAGE that it was read from
+DIFFSFSR_BACKGROUND  Scene: codes.CutOut, and the IMAGE that it was read from
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import comfy.model_management
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..models.codes import Background, Expression, Identity
+from ..models.codes import CutOut, Expression, Identity
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
@@ -39,6 +39,11 @@ class Loaded:
     model: ModelPatcher
     vae: VAE
 
+    @property
+    def name(self) -> str:
+        """Of the model, as its file says."""
+        return self.encoders.model["encoders"].config.name
+
     def ready(self) -> Encoders:
         """The encoders on the device that the host wants them to run on."""
         # they are made of plain layers, which the host can only move as a whole
@@ -47,14 +52,10 @@ class Loaded:
 
 
 @dataclass(frozen=True)
-class Scene(Background):
-    """A background that still knows the IMAGE it came from, so that untouched pixels come out bit for bit."""
+class Scene(CutOut):
+    """Faces cut out of an IMAGE, which is kept as it is, so that untouched pixels come out bit for bit."""
 
-    image: Tensor  # (P, H, W, 3)
-
-    @classmethod
-    def of(cls, background: Background, image: Tensor) -> Scene:
-        return cls(**vars(background), image=image)
+    image: Tensor  # (P, H, W, 3) in [0, 1]
 
 
 def on_cpu(code: Identity | Expression) -> Identity | Expression:

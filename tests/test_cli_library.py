@@ -34,6 +34,15 @@ def test_build_reads_a_folder_and_names_what_it_left_out(tmp_path, capsys):
     assert UserLibrary.load(out).photos == ("calm/a.png",)
 
 
+def test_sheet_shows_the_labels(tmp_path, capsys):
+    sheet = tmp_path / "labels.jpg"
+    assert main(["library", "sheet", "--output", str(sheet), "--variant", "1"]) == 0
+    with Image.open(sheet) as picture:
+        assert picture.width > 1500 and 1e5 < sheet.stat().st_size < 9e5
+    assert main(["library", "sheet", "--output", str(tmp_path / "labels.doc")]) == 2
+    assert "end the name in one of" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "arguments", [["build", "nowhere", "--out", "x.safetensors"], ["check", "--people", "nowhere"]]
 )

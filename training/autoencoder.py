@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +12,8 @@ from diffusers.training_utils import EMAModel
 from torch import Tensor
 
 from ..models.autoencoder import build_autoencoder
-from .state import ResumableStep, resume
+from ..models.checkpoint import fill, read_checkpoint
+from .state import ResumableStep, resume, save_atomically
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,20 @@ class Step(ResumableStep):
 
 
 def train_autoencoder(
-    config: AutoencoderTraining, photos: list[Tensor], state: dict | None = None, compile: bool = False
+    config: AutoencoderTraining,
+    photos: list[Tensor],
+    state: dict | None = None,
+    compile: bool = False,
+    begin: AutoencoderKL | None = None,
 ) -> Iterator[Step]:
-    """Yield after every step; a resumed run draws what an uninterrupted one would."""
+    """Yield after every step; a resumed run draws what an uninterrupted one would.
+
+    begin  is trained further, whatever shape the config asks for
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        model = build_autoencoder(config.widths, config.layers, config.latent_channels, 1.0)
+        fresh = build_autoencoder(config.widths, config.layers, config.latent_channels, 1.0)
+    model = fresh if begin is None else begin.train().requires_grad_(True)
     averaged = EMAModel(model.parameters(), decay=0.998)
     optimiser = torch.optim.AdamW(model.parameters(), lr=config.rate, weight_decay=1e-3, betas=(0.9, 0.99))
     start = resume(state, model=model, averaged=averaged, optimiser=optimiser)
@@ -92,9 +102,8 @@ def train_autoencoder(
     for index in range(start, config.steps):
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + index)
         x = draw_patches(photos, config.batch, config.patch, generator)
-        noise = torch.randn(
-            config.batch, config.latent_channels, config.patch // 8, config.patch // 8, generator=generator
-        )
+        latents = (model.config.latent_channels, config.patch // 8, config.patch // 8)
+        noise = torch.randn((config.batch, *latents), generator=generator)
         rise, fall = (index + 1) / 100, 2 * (1 - index / config.steps)
         optimiser.param_groups[0]["lr"] = config.rate * max(0.0, min(1.0, rise, fall))
         with torch.autocast("cpu", torch.bfloat16):
@@ -105,3 +114,25 @@ def train_autoencoder(
         optimiser.step()
         averaged.step(model.parameters())
         yield Step(index + 1, 10 * math.log10(4 / error.item()), model, averaged, optimiser)
+
+
+def save_autoencoder(path: Path, model: AutoencoderKL, scale: float) -> None:
+    """scale: what raw latents are multiplied by to get unit variance."""
+    shape = {
+        "widths": tuple(model.config.block_out_channels),
+        "layers": model.config.layers_per_block,
+        "latent_channels": model.config.latent_channels,
+    }
+    save_atomically({**shape, "scale": scale, "weights": model.state_dict()}, path)
+
+
+def load_autoencoder(path: Path) -> tuple[AutoencoderKL, float]:
+    """The network and its scale, from what save_autoencoder() wrote or from a checkpoint of this pack."""
+    if path.suffix == ".safetensors":
+        config, weights = read_checkpoint(path, parts=("vae",))
+        shape = config.autoencoder_widths, config.autoencoder_layers, config.latent_channels, config.latent_scale
+        weights = weights["vae"]
+    else:
+        saved = torch.load(path, weights_only=True)
+        shape, weights = tuple(saved[key] for key in ("widths", "layers", "latent_channels", "scale")), saved["weights"]
+    return fill(build_autoencoder(*shape), weights, "autoencoder"), shape[-1]

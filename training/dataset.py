@@ -1,4 +1,8 @@
-"""Prepared photos as the denoiser sees them: latents, masks and codes, computed once and kept in one file."""
+"""Prepared pictures as the denoiser sees them: latents, masks and codes, computed once and kept in one file.
+
+A photo is its own answer: the face is taken out of it and wanted back (the paper's reconstruction). A rendered head has
+a true answer: what is given is the same scene with another face, or another expression, in it (ours).
+"""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -12,22 +16,26 @@ from ..models.denoiser import shrink_mask
 from ..models.face_mesh import BLENDSHAPES
 from ..models.recogniser import compound_code
 from .photos import person_of
-from .prepare import load_shards
+from .prepare import Shards
+
+CONTRADICTION = 0.04  # mean difference in a latent's 8x8 pixels, of [-1, 1], from which a scene and an answer disagree
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """M pictures; a mirrored photo is a picture of its own."""
+    """M pictures; a mirrored one is a picture of its own."""
 
-    latents: Tensor  # (M, C, h, w) raw latents of the crop, float16
-    background: Tensor  # (M, C, h, w) raw latents of the crop without its face, float16
+    latents: Tensor  # (M, C, h, w) raw latents of the answer, float16
+    background: Tensor  # (M, C, h, w) raw latents of the crop that is given, without its face, float16
     mask: Tensor  # (M, 1, h, w) 1 = regenerate
     inside: Tensor  # (M, 1, h, w) 1 where most of the cell lies inside the photo
     identity: Tensor  # (M, D)
     blendshapes: Tensor  # (M, 51) as read
-    pose: Tensor  # (M, 3) degrees
+    pose: Tensor  # (M, 3) degrees, of the head that is given
     person: Tensor  # (M,) int64
     mirrored: Tensor  # (M,) bool
+    style: Tensor  # (M,) int64, index in config.STYLES
+    agrees: Tensor  # (M, 1, h, w) 0 where answer and background contradict each other outside of the mask
 
     def __len__(self) -> int:
         return len(self.person)
@@ -40,7 +48,10 @@ class Dataset:
 
     @classmethod
     def load(cls, path: Path) -> "Dataset":
-        return cls(**load_file(path))
+        """Files from before there were rendered pictures hold photos only."""
+        tensors = load_file(path)
+        photos = {"style": torch.zeros_like(tensors["person"]), "agrees": torch.ones_like(tensors["mask"])}
+        return cls(**photos | tensors)
 
 
 def mirror_order() -> list[int]:
@@ -63,56 +74,90 @@ def encode_shards(
     recognisers: nn.ModuleDict,
     leave_out: set[str],
     people: dict[str, int],
+    rendered_people: int = 1 << 32,
     mirror: bool = True,
     seed: int = 0,
     batch: int = 64,
+    device: torch.device | str = "cpu",
 ) -> Dataset:
-    """Latents and codes of a prepared folder. leave_out: people who take no part;
-    people: a number for each person, the same in all folders.
+    """Latents and codes of a prepared folder.
 
     The mask of each picture is dilated and lengthened at random, so that its outline tells nothing of the jaw.
+
+    leave_out        people who take no part
+    people           a number for each person, the same in all folders
+    rendered_people  the number of the first rendered person
+    device           where the networks are
     """
-    names, data = load_shards(folder)
-    rows = [i for i, name in enumerate(names) if person_of(name) not in leave_out]
+    shards = Shards(folder)
+    rows = list(range(len(shards.names)))
+    given = torch.arange(len(rows))
+    if shards.rendered:
+        given = backgrounds_of(shards.all("scene"), shards.all("owner"))
+        rows = [row for row in rows if given[row] >= 0]
+        person = rendered_people + shards.all("identity")
+    else:
+        rows = [row for row in rows if person_of(shards.names[row]) not in leave_out]
+        person = torch.tensor([people.get(person_of(name), -1) for name in shards.names])
     order = mirror_order()
-    size = data["crop"].shape[-1]
     parts = []
-    for start in range(0, len(rows), batch):
-        chosen = rows[start : start + batch]
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + start)
-        for mirrored in (False, True)[: 1 + mirror]:
-            x = data["crop"][chosen].float() / 127.5 - 1
-            face = data["face"][chosen].float() / 127.5 - 1
-            points, inside = data["points"][chosen].clone(), data["inside"][chosen].float()
-            blendshapes, pose = data["blendshapes"][chosen], data["pose"][chosen]
+    for mirrored in (False, True)[: 1 + mirror]:
+        for start in range(0, len(rows), batch):
+            answers = rows[start : start + batch]
+            scenes = given[answers].tolist()
+            x, scene = (shards.rows("crop", chosen).float() / 127.5 - 1 for chosen in (answers, scenes))
+            face = shards.rows("face", answers).float() / 127.5 - 1
+            points, around = shards.rows("points", answers), shards.rows("points", scenes)
+            inside = shards.rows("inside", answers).float()
+            blendshapes, pose = shards.rows("blendshapes", answers), shards.rows("pose", scenes)
+            size = x.shape[-1]
             if mirrored:
-                x, face, inside = x.flip(-1), face.flip(-1), inside.flip(-1)
-                points[..., 0] = size - points[..., 0]
+                x, scene, face, inside = x.flip(-1), scene.flip(-1), face.flip(-1), inside.flip(-1)
+                points[..., 0], around[..., 0] = size - points[..., 0], size - around[..., 0]
                 blendshapes, pose = blendshapes[:, order], pose * torch.tensor([-1.0, 1.0, -1.0])
-            draws = torch.rand((len(chosen), 2), generator=generator).tolist()
-            mask = torch.cat(
-                [
-                    face_mask(p[None], size, 0.06 + 0.10 * a, 0.02 + 0.12 * b)
-                    for p, (a, b) in zip(points, draws, strict=True)
-                ]
-            )
-            with torch.autocast("cpu", torch.bfloat16):
-                both = autoencoder.encode(torch.cat([x, remove_face(x, mask)])).latent_dist.mode()
-            latents, background = both.half().chunk(2)
+            generator = torch.Generator().manual_seed(2 * (seed * 1_000_003 + start) + mirrored)
+            mask = random_masks(around, size, generator)
+            if shards.rendered:
+                mask = torch.maximum(mask, face_mask(points, size, 0.0, 0.0))  # the answer has to fit in
+            with torch.autocast(torch.device(device).type, torch.bfloat16):
+                both = autoencoder.encode(torch.cat([x, remove_face(scene, mask)]).to(device)).latent_dist.mode()
+            latents, background = both.half().cpu().chunk(2)
+            apart = nn.functional.avg_pool2d((x - scene).abs().mean(1, keepdim=True), 8) > CONTRADICTION
             parts.append(
                 Dataset(
                     latents=latents,
                     background=background,
                     mask=shrink_mask(mask),
                     inside=(nn.functional.avg_pool2d(inside, 8) > 0.5).float(),
-                    identity=compound_code(recognisers, face),
+                    identity=compound_code(recognisers, face.to(device)).cpu(),
                     blendshapes=blendshapes,
                     pose=pose,
-                    person=torch.tensor([people[person_of(names[i])] for i in chosen]),
-                    mirrored=torch.full((len(chosen),), mirrored),
+                    person=person[answers],
+                    mirrored=torch.full((len(answers),), mirrored),
+                    style=torch.full((len(answers),), int(shards.rendered)),
+                    agrees=1 - apart.float() * (1 - shrink_mask(mask)),
                 )
             )
-    return Dataset(**{f.name: torch.cat([getattr(part, f.name) for part in parts]) for f in fields(Dataset)})
+    return join(parts)
+
+
+def random_masks(points: Tensor, size: int, generator: torch.Generator) -> Tensor:
+    """points (B, 478, 2) in crop pixels -> (B, 1, size, size), each face's mask of an extent of its own."""
+    draws = torch.rand((len(points), 2), generator=generator).tolist()
+    masks = [
+        face_mask(p[None], size, 0.06 + 0.10 * a, 0.02 + 0.12 * b) for p, (a, b) in zip(points, draws, strict=True)
+    ]
+    return torch.cat(masks)
+
+
+def backgrounds_of(scene: Tensor, owner: Tensor) -> Tensor:
+    """For each rendered picture the row of the one that is its scene's background; -1 where that was left out.
+
+    scene, owner  (N,) as training/render.py has them
+    """
+    rows = owner.nonzero().flatten()
+    found = dict(zip(scene[rows].tolist(), rows.tolist(), strict=True))
+    return torch.tensor([found.get(number, -1) for number in scene.tolist()])
 
 
 def join(datasets: list[Dataset]) -> Dataset:

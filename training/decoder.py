@@ -25,6 +25,7 @@ class DecoderTraining:
     rate: float = 4e-4  # rises over 30 steps, falls to 0 over the rest
     edges: float = 1.0  # weight of the loss on differences between neighbouring pixels
     features: float = 0.5  # weight of the loss on the recogniser's first features
+    noise: float = 0.3  # largest deviation of noise on latents of unit variance: those that are drawn are never clean
     seed: int = 0
 
 
@@ -77,6 +78,8 @@ def refine_decoder(
         with torch.autocast("cpu", torch.bfloat16):
             with torch.no_grad():
                 z = model.encode(x).latent_dist.mode()
+                strength = torch.rand((len(x), 1, 1, 1), generator=generator) * config.noise
+                z = z + torch.randn(z.shape, generator=generator) * strength / model.config.scaling_factor
             loss, error = loss_of(model, features, z, x, config.edges, config.features)
         optimiser.zero_grad()
         loss.backward()

@@ -8,7 +8,7 @@ photo), `face` (K, 3, 112, 112) uint8 in the ArcFace frame, `points` (K, 478, 2)
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def prepare(source: Path, out: Path, mesh: FaceMesh, frame: str = "mini-128", sh
 
     def write() -> Progress:
         if rows:
-            _write_shard(out / f"{math.ceil(kept / shard):05d}.safetensors", rows, names)
+            write_shard(out / f"{math.ceil(kept / shard):05d}.safetensors", rows, names)
         _write_position(out, count, rejects)
         return Progress(count, kept + len(rows), len(rejects))
 
@@ -77,18 +77,54 @@ def names_in(shard: Path) -> list[str]:
         return json.loads(file.metadata()["names"])
 
 
+class Shards:
+    """A prepared folder, of which only what is asked for is read."""
+
+    def __init__(self, folder: Path):
+        self.paths = sorted(Path(folder).glob("*.safetensors"))
+        if not self.paths:
+            raise ValueError(
+                f"{folder} holds no prepared photos; run `python cli.py prepare PHOTOS --out {folder}` first"
+            )
+        in_shards = [names_in(path) for path in self.paths]
+        self.names = [name for names in in_shards for name in names]
+        self.places = [
+            (path, row) for path, names in zip(self.paths, in_shards, strict=True) for row in range(len(names))
+        ]
+        with safe_open(self.paths[0], framework="pt") as file:
+            self.keys = tuple(file.keys())
+
+    @property
+    def rendered(self) -> bool:
+        """Whether these are rendered heads, which say whose they are and in which scene."""
+        return "scene" in self.keys
+
+    def rows(self, key: str, rows: Sequence[int]) -> Tensor:
+        """One of the tensors that the module's docstring lists, of the photos wanted."""
+        by_shard: dict[Path, list[int]] = {}
+        for i, row in enumerate(rows):
+            by_shard.setdefault(self.places[row][0], []).append(i)
+        found: list[Tensor] = [torch.empty(0)] * len(rows)
+        for path, wanted in by_shard.items():
+            with safe_open(path, framework="pt") as file:
+                tensor = file.get_slice(key)
+                for i in wanted:
+                    row = self.places[rows[i]][1]
+                    found[i] = tensor[row : row + 1]
+        return torch.cat(found)
+
+    def all(self, key: str) -> Tensor:
+        parts = []
+        for path in self.paths:
+            with safe_open(path, framework="pt") as file:
+                parts.append(file.get_tensor(key))
+        return torch.cat(parts)
+
+
 def load_shards(folder: Path) -> tuple[list[str], dict[str, Tensor]]:
     """All shards of a prepared folder, joined: names, and the tensors that the module's docstring lists."""
-    paths = sorted(Path(folder).glob("*.safetensors"))
-    if not paths:
-        raise ValueError(f"{folder} holds no prepared photos; run `python cli.py prepare PHOTOS --out {folder}` first")
-    names, parts = [], {}
-    for path in paths:
-        names += names_in(path)
-        with safe_open(path, framework="pt") as file:
-            for key in file.keys():  # noqa: SIM118
-                parts.setdefault(key, []).append(file.get_tensor(key))
-    return names, {key: torch.cat(values) for key, values in parts.items()}
+    shards = Shards(folder)
+    return shards.names, {key: shards.all(key) for key in shards.keys}
 
 
 def _read(content: bytes, name: str, mesh: FaceMesh, frame: str) -> dict[str, Tensor] | str:
@@ -129,9 +165,9 @@ def _position(out: Path) -> tuple[int, dict[str, str]]:
     return state["photos"], state["rejects"]
 
 
-def _write_shard(path: Path, rows: list[dict[str, Tensor]], names: list[str]) -> None:
+def write_shard(path: Path, rows: list[dict[str, Tensor]], names: list[str]) -> None:
     tensors = {key: torch.stack([row[key] for row in rows]).contiguous() for key in rows[0]}
-    temporary = path.with_name("unfinished")
+    temporary = path.with_suffix(".unfinished")  # of its own: several processes may write shards at once
     save_file(tensors, temporary, metadata={"names": json.dumps(names)})
     os.replace(temporary, path)
 

@@ -1,6 +1,11 @@
 """What every training loop keeps to go on from, and how it goes on."""
 
+import os
+from pathlib import Path
 from typing import Protocol
+
+import torch
+from torch import nn
 
 PARTS = ("model", "averaged", "optimiser")  # attributes of a step that have a state of their own
 
@@ -27,3 +32,14 @@ def resume(state: dict | None, **parts: Stateful) -> int:
     for name, part in parts.items():
         part.load_state_dict(state[name])
     return state["index"]
+
+
+def trained(model: nn.Module) -> list[nn.Parameter]:
+    """What of a model is trained, and so averaged: all of it, or what was added to it."""
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
+def save_atomically(value: dict, path: Path) -> None:
+    temporary = path.with_suffix(".unfinished")
+    torch.save(value, temporary)
+    os.replace(temporary, path)

@@ -23,13 +23,13 @@ from diffsfsr.models.recogniser import Recogniser
 @pytest.fixture(scope="module")
 def model() -> DiffSFSR:
     """Tiny and untrained but for the recogniser: only its encoders are asked."""
-    recogniser = Recogniser.load(ASSETS / "resnet-s.safetensors")
+    recogniser = Recogniser.load(ASSETS / "resnet-face.safetensors")
     config = mini(
-        recognisers=("resnet-s",), identity_size=recogniser.config["size"], latent_channels=4, widths=(32, 64),
+        recognisers=("resnet-face",), identity_size=recogniser.config["size"], latent_channels=4, widths=(32, 64),
         layers=1, heads=2, context=32, autoencoder_widths=(32, 32, 32, 32),
     )  # fmt: skip
     library = ExpressionLibrary.load(ASSETS / "expressions.json")
-    encoders = Encoders(config, FaceMesh.load(find_task_file([])), {"resnet-s": recogniser}, library)
+    encoders = Encoders(config, FaceMesh.load(find_task_file([])), {"resnet-face": recogniser}, library)
     return DiffSFSR(encoders.eval().requires_grad_(False), Denoiser(config), build_autoencoder((32,) * 4, 1, 4, 1.0))
 
 

@@ -60,6 +60,12 @@ def test_a_link_takes_the_place_of_a_widgets_value(workflow):
     assert to_prompt(workflow, INFO)["7"]["inputs"]["strength"] == ["3", 1]
 
 
+def test_an_optional_input_that_is_newer_than_the_workflow_is_left_to_its_default(workflow):
+    workflow["nodes"][2]["widgets_values"].pop()
+    inputs = to_prompt(workflow, INFO)["7"]["inputs"]
+    assert "style" not in inputs and inputs["strength"] == 0.5
+
+
 def test_a_muted_node_and_its_links_are_left_out(workflow):
     workflow["nodes"][0]["mode"] = 2
     prompt = to_prompt(workflow, INFO)

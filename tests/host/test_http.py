@@ -14,13 +14,21 @@ pytestmark = pytest.mark.host
 SELFIE, BACKGROUND = 8, 2  # which of the people
 
 
+@pytest.fixture(scope="module")
+def portrait(people, tmp_path_factory):
+    """The background as PNG: hosts differ in how they decode JPEG."""
+    path = tmp_path_factory.mktemp("portrait") / "background.png"
+    Image.open(people[BACKGROUND] / "studio_portrait.jpg").convert("RGB").save(path, compress_level=1)
+    return path
+
+
 @pytest.fixture
-def prompt(host, people) -> dict:
+def prompt(host, people, portrait) -> dict:
     """The template with photos of two people."""
     workflow = json.loads((PACK / "workflows" / "portrait_from_selfie.json").read_text("utf-8"))
     prompt = to_prompt(workflow, host.get("/object_info"))
     selfie = host.upload(people[SELFIE] / "amateur_selfie.jpg", "selfie.jpg")
-    background = host.upload(people[BACKGROUND] / "studio_portrait.jpg", "background.jpg")
+    background = host.upload(portrait)
     find_node(prompt, "LoadImage", "Selfie")["inputs"]["image"] = selfie
     find_node(prompt, "LoadImage", "Background")["inputs"]["image"] = background
     return prompt
@@ -36,14 +44,14 @@ def test_the_pack_adds_less_than_half_a_second_to_the_start(host):
     assert float(line[0]) < 0.5
 
 
-def test_only_the_face_of_the_background_changes(host, people, prompt, find_faces):
+def test_only_the_face_of_the_background_changes(host, portrait, prompt, find_faces):
     steps(prompt, 6)
     job = host.submit(prompt)
     events = list(job)
     progress = [(event.data["value"], event.data["max"]) for event in events if event.kind == "progress"]
     assert (6, 6) in progress
     (saved,) = job.pictures()
-    before = Image.open(people[BACKGROUND] / "studio_portrait.jpg").convert("RGB")
+    before = Image.open(portrait)
     assert saved.size == before.size
     (face,) = find_faces(before)
     low, high = face.min(0), face.max(0)

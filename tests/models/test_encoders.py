@@ -118,7 +118,7 @@ def test_own_mask_overrides(encoders, acted):
     lower[..., 100:, :] = 1
     background = encoders.background(picture[None], mask=lower)
     assert not background.mask[..., :20, :].any() and background.mask[..., 110:, 40:90].all()
-    with pytest.raises(ValueError, match="the mask given covers nothing of face 0; paint over the face"):
+    with pytest.raises(ValueError, match="the mask given covers nothing of a face in picture 1; paint over it"):
         encoders.background(picture[None], mask=torch.zeros(1, 1, 200, 200))
 
 

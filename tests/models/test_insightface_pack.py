@@ -10,14 +10,15 @@ from diffsfsr.models.checkpoint import ASSETS, save_checkpoint
 from diffsfsr.models.conditioner import Conditioner
 from diffsfsr.models.encoders import Encoders
 from diffsfsr.models.face_mesh import find_task_file
-from diffsfsr.models.insightface_pack import PackRecogniser, find_pack
+from diffsfsr.models.geometry import five_points
+from diffsfsr.models.insightface_pack import PackRecogniser, find_pack, load_pack
 from diffsfsr.models.recogniser import Recogniser
 from torch import nn
 
 
 @pytest.fixture(scope="module")
 def own() -> Recogniser:
-    return Recogniser.load(ASSETS / "resnet-s.safetensors")
+    return Recogniser.load(ASSETS / "resnet-face.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def test_a_file_for_one_face_at_a_time_takes_batches_too(own, pack, acted):
 
 
 def test_a_checkpoint_trained_with_a_pack_finds_it(own, pack, tiny, acted, tmp_path):
-    config = dataclasses.replace(tiny, recognisers=("resnet-s", "insightface/ours"), identity_size=384)
+    config = dataclasses.replace(tiny, recognisers=("resnet-face", "insightface/ours"), identity_size=384)
     path = tmp_path / "tiny.safetensors"
     parts = {"unet": nn.Linear(1, 1), "vae": nn.Linear(1, 1), "conditioner": Conditioner(config)}
     save_checkpoint(path, config, parts, 0)
@@ -64,7 +65,7 @@ def test_a_checkpoint_trained_with_a_pack_finds_it(own, pack, tiny, acted, tmp_p
         Encoders.load(path, find_task_file([]))
     encoders = Encoders.load(path, find_task_file([]), packs=[tmp_path, pack.parent])
     identity, _ = encoders.identity([acted("P001", 0)])
-    assert identity.recognisers == ("resnet-s", "insightface/ours")
+    assert identity.recognisers == ("resnet-face", "insightface/ours")
     torch.testing.assert_close(*identity.code.chunk(2, dim=-1), atol=1e-4, rtol=0)
 
 
@@ -76,12 +77,38 @@ def test_missing_packs_are_named(name, tmp_path):
         find_pack(name, [tmp_path / "models"])
 
 
+def test_one_pack_finds_compares_and_conditions(own, pack, scrfd, tiny, acted, tmp_path):
+    """A checkpoint trained with one of ours; the user's pack finds faces and compares them, and conditions nothing."""
+    config = dataclasses.replace(tiny, recognisers=("resnet-face",), identity_size=192)
+    path, both = tmp_path / "tiny.safetensors", tmp_path / "both"
+    parts = {"unet": nn.Linear(1, 1), "vae": nn.Linear(1, 1), "conditioner": Conditioner(config)}
+    save_checkpoint(path, config, parts, 0)
+    plain = Encoders.load(path, find_task_file([]))
+    assert plain.comparer is None
+    shutil.copytree(pack, both)
+    usual = plain.mesh.find(acted("P001", 0, 640))[0]
+    scrfd(both / "det_test.onnx", (0, 0, 640, 640), five_points(usual.points).tolist())
+    encoders = Encoders.load(path, find_task_file([]), packs=[tmp_path], pack="both")
+    picture = acted("P001", 0, 640).clone()
+    with pytest.raises(ValueError, match="no face found"):
+        encoders.identity([picture])  # the detector made here goes by a red mark
+    picture[:, :8, :8] = torch.tensor([1.0, -1, -1])[:, None, None]
+    identity, faces = encoders.identity([picture])
+    assert identity.recognisers == ("resnet-face",)
+    torch.testing.assert_close(identity.code, plain.identity([picture])[0].code, atol=0.05, rtol=0)
+    torch.testing.assert_close(encoders.comparer(faces), own(faces), atol=1e-4, rtol=0)
+    with pytest.raises(ValueError, match='no insightface pack "theirs" in .*unpack it'):
+        Encoders.load(path, find_task_file([]), packs=[tmp_path], pack="theirs")
+
+
 def test_packs_without_a_recogniser_are_refused(pack, tmp_path):
     with pytest.raises(ValueError, match="no .onnx file in .*unpack the insightface pack there"):
         PackRecogniser.load(tmp_path)
     shutil.copy(pack / "another_part.onnx", tmp_path)
     with pytest.raises(ValueError, match="no recogniser for 112 x 112 pixels in .*another_part.onnx"):
         PackRecogniser.load(tmp_path)
+    with pytest.raises(ValueError, match="no face detector and no recogniser in"):
+        load_pack(tmp_path)
     (tmp_path / "another_part.onnx").write_bytes(b"no network")
     with pytest.raises(ValueError, match="insightface cannot read .*another_part.onnx.*Get the pack again"):
         PackRecogniser.load(tmp_path)

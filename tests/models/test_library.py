@@ -109,7 +109,7 @@ def test_intensity_is_linear_and_zero_is_exactly_neutral(library):
         assert torch.equal(library.code(label, 0, 0.0), torch.zeros(51))
     code = library.code("grief")
     torch.testing.assert_close(library.code("grief", 0, 0.4), 0.4 * code)
-    torch.testing.assert_close(library.code("grief", 0, 1.5), 1.5 * code)
+    torch.testing.assert_close(library.code("grief", 0, 1.5), (1.5 * code).clamp(-1, 1))
     assert library.code("joy", 0, 1.5).max() == 1  # a smile of 0.8 stops at 1
 
 
@@ -126,7 +126,7 @@ def test_labels_are_distinct_and_each_is_its_own_nearest(library):
 
 def test_words_that_ask_for_a_side_or_a_gaze_have_it(library):
     contempt = library.code("contempt")
-    assert channel(contempt, "mouthSmileLeft") > 0.4 and abs(channel(contempt, "mouthSmileRight")) < 0.05
+    assert channel(contempt, "mouthSmileLeft") > 0.4 and abs(channel(contempt, "mouthSmileRight")) < 0.1
     assert channel(contempt, "mouthDimpleLeft") > channel(contempt, "mouthDimpleRight") + 0.15
     for variant in (0, 1):
         shame = library.code("shame", variant)

@@ -1,4 +1,5 @@
 import io
+from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -115,14 +116,24 @@ def test_png_says_that_it_is_generated_and_by_what(picture, tmp_path):
         said = written.text
     assert said["Comment"] == "AI-generated face, DiffSFSR for ComfyUI, model mini 7"
     assert said["DigitalSourceType"].endswith("compositeWithTrainedAlgorithmicMedia")
+    check_xmp(said["XML:com.adobe.xmp"], "mini 7")
+
+
+def check_xmp(packet: str, model: str) -> None:
+    """As programs read it that show where a picture comes from."""
+    description = ElementTree.fromstring(packet).find(".//{*}Description")
+    source = description.get("{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType")
+    assert source == "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
+    assert description.get("{http://ns.adobe.com/xap/1.0/}CreatorTool").endswith(f"model {model}")
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "JPEG", "webp"])
 def test_other_formats_say_it_in_their_exif(tmp_path, suffix):
     path = tmp_path / f"a.{suffix}"
-    write_picture(path, torch.full((3, 32, 32), 0.5), "mini")
+    write_picture(path, torch.full((3, 32, 32), 0.5), 'a "mini" <3')
     with Image.open(path) as written:
         assert written.getexif()[0x010E].startswith("AI-generated face")
+        check_xmp(written.info["xmp"].decode(), 'a "mini" <3')
     assert (read_picture(path) - 0.5).abs().max() < 0.05
 
 

@@ -30,7 +30,7 @@ def edit(run):
 
 def test_words_of_ones_own_are_a_label_and_a_strength(run, diffsfsr, label):
     def text(words, intensity=1.0):
-        return run("DiffSFSRExpressionByText", diffsfsr=diffsfsr, text=words, variant=0, intensity=intensity)
+        return run("DiffSFSRExpressionByText", diffsfsr=diffsfsr, text=words, variant=0, intensity=intensity)[:2]
 
     expression, understood = text("joy")
     assert understood == "joy" and torch.equal(expression.code, label("joy").code)
@@ -41,6 +41,14 @@ def test_words_of_ones_own_are_a_label_and_a_strength(run, diffsfsr, label):
     torch.testing.assert_close(strongest.code, label("joy", 1.5).code)
     with pytest.raises(ValueError, match="no word is known"):
         text("xyzzyqqq")
+
+
+def test_what_a_label_looks_like_is_shown(host, diffsfsr):
+    """The preview of the node and its IMAGE; the words that were understood are still told."""
+    node = host.nodes.NODE_CLASS_MAPPINGS["DiffSFSRExpressionByText"]
+    shown = node.execute(diffsfsr=diffsfsr, text="joy", variant=1, intensity=1.0)
+    assert shown.args[2].shape == (2, 160, 160, 3)
+    assert len(shown.ui["images"]) == 2 and shown.ui["text"] == ("joy, intensity 1.00",)
 
 
 def test_each_slider_moves_the_face_and_none_leaves_it(host, edit, label):

@@ -15,7 +15,7 @@ SHAPES = {
     "mini": mini(latent_scale=0.7, latent_rgb=[[0.1, 0.2, 0.3]] * 16),
     "epsilon, uneven": mini(
         prediction="epsilon", widths=(32, 64, 128), attention=(False, True, False), layers=1, heads=4, context=40,
-        latent_channels=4, autoencoder_layers=2,
+        latent_channels=4, autoencoder_layers=2, tokens_in_time=False,
     ),
 }  # fmt: skip
 
@@ -57,8 +57,9 @@ def model(native, config, denoiser):
 def test_denoiser_is_the_same_network(config, denoiser, model):
     x = torch.randn(2, 2 * config.latent_channels + 1, 16, 16)
     tokens, t = torch.randn(2, 10, config.context), torch.tensor([7.0, 930.0])
-    want = denoiser.unet(x, t, tokens).sample
-    got = model.model.diffusion_model(x, t, context=tokens)
+    vector = tokens.flatten(1) if config.tokens_in_time else None
+    want = denoiser.unet(x, t, tokens, class_labels=vector).sample
+    got = model.model.diffusion_model(x, t, context=tokens, y=vector)
     assert want.std() > 0.1
     torch.testing.assert_close(got, want, atol=1e-3, rtol=0)
 

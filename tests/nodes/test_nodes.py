@@ -18,7 +18,7 @@ def identity(run, diffsfsr, people):
 
 @pytest.fixture(scope="module")
 def expression(run, diffsfsr):
-    (joy,) = run("DiffSFSRExpressionByLabel", diffsfsr=diffsfsr, label="joy", variant=0, intensity=1.0)
+    joy, _ = run("DiffSFSRExpressionByLabel", diffsfsr=diffsfsr, label="joy", variant=0, intensity=1.0)
     return joy
 
 
@@ -54,7 +54,7 @@ def sample(run, diffsfsr):
 def test_the_host_loads_the_pack(host):
     assert host.loaded
     ours = {name for name in host.nodes.NODE_CLASS_MAPPINGS if name.startswith("DiffSFSR")}
-    assert len(ours) == 17 and {"DiffSFSRLoad", "DiffSFSRSampler", "DiffSFSRGuider", "DiffSFSRFaceReport"} <= ours
+    assert len(ours) == 22 and {"DiffSFSRLoad", "DiffSFSRSampler", "DiffSFSRGuider", "DiffSFSRFaceReport"} <= ours
 
 
 def test_everything_a_user_points_at_is_explained(host):
@@ -78,7 +78,8 @@ def test_identity_merges_photos_and_shows_the_faces(identity, untrained):
 
 def test_label_and_intensity(run, diffsfsr, expression):
     assert expression.name == "joy" and expression.code.shape == (1, 51)
-    (neutral,) = run("DiffSFSRExpressionByLabel", diffsfsr=diffsfsr, label="joy", variant=0, intensity=0.0)
+    neutral, shown = run("DiffSFSRExpressionByLabel", diffsfsr=diffsfsr, label="joy", variant=0, intensity=0.0)
+    assert shown.shape == (2, 160, 160, 3) and 0 <= shown.min() < shown.max() <= 1 and shown.std() > 0.1
     assert (neutral.code == 0).all() and (expression.code != 0).any()
     with pytest.raises(ValueError, match="nearest"):
         run("DiffSFSRExpressionByLabel", diffsfsr=diffsfsr, label="joyfull", variant=0, intensity=1.0)

@@ -11,7 +11,8 @@ import pytest
 pytestmark = pytest.mark.host
 
 SNAPSHOT = Path(__file__).with_name("object_info.json")
-ANY = ("checkpoint", "file", "sampler_name", "scheduler")  # what there is to choose depends on files and host
+# what there is to choose depends on files and host
+ANY = ("checkpoint", "insightface_pack", "file", "folder", "sampler_name", "scheduler")
 
 
 def described(name: str, spec: tuple) -> dict:

@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 pytestmark = pytest.mark.host
 
@@ -80,5 +82,65 @@ def test_stopping_is_the_default_and_some_frame_must_show_a_face(run, diffsfsr, 
         run("DiffSFSRExtractBackground", diffsfsr=diffsfsr, image=frames, face="largest", face_number=0)
     with pytest.raises(ValueError, match="no face found in the background picture 1 of 1"):
         extract(frames[1:2])
-    with pytest.raises(ValueError, match='without_face "guess", want one of stop, pass through'):
+    with pytest.raises(ValueError, match='without_face "guess", want one of stop, skip, pass through'):
         extract(frames, without_face="guess")
+
+
+@pytest.fixture(scope="module")
+def shaken(people) -> torch.Tensor:
+    """Eight frames of one portrait with a hand's tremor, moved by whole pixels."""
+    still = people(2)
+    moves = torch.randint(-3, 4, (8, 2), generator=torch.Generator().manual_seed(1)).tolist()
+    return torch.cat([still.roll(move, (1, 2)) for move in moves])
+
+
+def test_smoothing_takes_the_jitter_out_and_zero_is_off(extract, shaken):
+    off, none, on = extract(shaken)[0], extract(shaken, smoothing=0.0)[0], extract(shaken, smoothing=2.0)[0]
+    assert torch.equal(off.matrix, none.matrix) and torch.equal(off.crop, none.crop)
+    assert on.matrix[:, :, 2].std(0).max() < 0.5 * off.matrix[:, :, 2].std(0).max()
+    assert torch.equal(on.blendshapes, off.blendshapes)
+
+
+def test_smoothing_leaves_a_still_picture_as_it_is(extract, people):
+    still = people(2).repeat(4, 1, 1, 1)
+    rough, smooth = extract(still)[0], extract(still, smoothing=3.0)[0]
+    for name in ("crop", "mask", "matrix", "pose", "points"):
+        assert torch.equal(getattr(rough, name), getattr(smooth, name)), name
+
+
+def test_a_long_video_is_sampled_in_parts_with_the_noise_of_the_whole(
+    host, run, diffsfsr, extract, shaken, monkeypatch
+):
+    monkeypatch.setattr(host.part("nodes.sampling"), "TOGETHER", 3)
+    background = extract(shaken)[0]
+    parts = sample(run, diffsfsr, background)[1]
+    monkeypatch.setattr(host.part("nodes.sampling"), "TOGETHER", 32)
+    torch.testing.assert_close(parts, sample(run, diffsfsr, background)[1], atol=1e-4, rtol=0)
+
+
+class LargeTensors(TorchDispatchMode):
+    """Counts the tensors that operations make anew and that are at least of a given size, in numbers."""
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.size, self.made = size, []
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        result = function(*arguments, **(options or {}))
+        given = {x.untyped_storage().data_ptr() for x in tree_leaves(arguments) if isinstance(x, torch.Tensor)}
+        for x in tree_leaves(result):
+            large = isinstance(x, torch.Tensor) and x.numel() >= self.size
+            if large and x.untyped_storage().data_ptr() not in given:
+                self.made.append((str(function), tuple(x.shape)))
+        return result
+
+
+def test_no_copy_is_made_of_all_frames_but_for_the_result(run, diffsfsr, extract, people):
+    """What is needed beside the frames does not grow with their number."""
+    frames = people(2, height=768).repeat(6, 1, 1, 1)
+    with torch.inference_mode(), LargeTensors(frames.numel() // 2) as extracting:
+        background = run("DiffSFSRExtractBackground", diffsfsr=diffsfsr, image=frames, face="largest", face_number=0)[0]
+    assert extracting.made == []
+    with torch.inference_mode(), LargeTensors(frames.numel() // 2) as sampling:
+        pasted, _ = sample(run, diffsfsr, background)
+    assert pasted.shape == frames.shape and len(sampling.made) == 1, sampling.made

@@ -10,6 +10,10 @@ from diffsfsr.models.face_mesh import TASK_FILE, TASK_URL
 pytestmark = pytest.mark.host
 
 FILES = sorted((Path(__file__).parents[2] / "workflows").glob("*.json"))
+MODEL_FILES = {  # nodes that load files of the user's: folder, widget
+    "CheckpointLoaderSimple": ("checkpoints", "ckpt_name"),
+    "UpscaleModelLoader": ("upscale_models", "model_name"),
+}
 
 
 @pytest.fixture(params=FILES, ids=lambda path: path.stem)
@@ -38,8 +42,8 @@ def object_info(host) -> dict:
 
 def test_there_are_these():
     assert [path.stem for path in FILES] == [
-        "expression_travel", "group_picture", "portrait_from_selfie", "portrait_in_sd_scene", "reenact_only",
-        "selfie_and_photo_expression", "swap_only",
+        "contact_sheet_of_labels", "expression_travel", "group_picture", "portrait_from_selfie", "portrait_in_sd_scene",
+        "reenact_only", "selfie_and_photo_expression", "sharp_result", "sharp_result_with_sd", "swap_only",
     ]  # fmt: skip
 
 
@@ -102,29 +106,36 @@ def test_the_host_accepts_it_with_the_users_files_in_place(host, workflow, objec
     for node in prompt.values():
         if node["class_type"] == "LoadImage":
             Image.new("RGB", (8, 8)).save(host.base / "input" / node["inputs"]["image"])
-        if node["class_type"] == "CheckpointLoaderSimple":
-            folder = host.base / "models" / "checkpoints"
-            folder.mkdir(exist_ok=True)
-            (folder / node["inputs"]["ckpt_name"]).touch()
+        for class_type, (folder, widget) in MODEL_FILES.items():
+            if node["class_type"] == class_type:
+                (host.base / "models" / folder).mkdir(exist_ok=True)
+                (host.base / "models" / folder / node["inputs"][widget]).touch()
     host.folder_paths.filename_list_cache.clear()
     valid, error, outputs, node_errors = host.loop.run_until_complete(host.execution.validate_prompt("1", prompt, None))
     assert valid, (error, node_errors)
-    shown = {"SaveImage", "PreviewImage", "PreviewAny", "DiffSFSRFaceReport"}
-    assert "SaveImage" in {prompt[output]["class_type"] for output in outputs} <= shown
+    shown = {"DiffSFSRSavePortrait", "PreviewImage", "PreviewAny", "DiffSFSRFaceReport"}
+    assert "DiffSFSRSavePortrait" in {prompt[output]["class_type"] for output in outputs} <= shown
 
 
 def test_files_to_fetch_are_named_with_their_place(workflow):
-    wanted = [node for node in workflow["nodes"] if node["type"] == "CheckpointLoaderSimple"]
-    for node in wanted:
-        (file,) = node["properties"]["models"]
-        assert file["name"] == node["widgets_values"][0] == file["url"].rpartition("/")[2]
-        assert file["directory"] == "checkpoints" and file["url"].startswith("https://")
+    for node in workflow["nodes"]:
+        if node["type"] in MODEL_FILES:
+            (file,) = node["properties"]["models"]
+            assert file["name"] == node["widgets_values"][0] == file["url"].rpartition("/")[2]
+            assert file["directory"] == MODEL_FILES[node["type"]][0] and file["url"].startswith("https://")
+            assert file["name"] in workflow["nodes"][0]["widgets_values"][0]  # the note
+    mesh = {"name": TASK_FILE, "url": TASK_URL, "directory": "mediapipe"}
     (load,) = (node for node in workflow["nodes"] if node["type"] == "DiffSFSRLoad")
-    assert load["properties"]["models"] == [{"name": TASK_FILE, "url": TASK_URL, "directory": "mediapipe"}]
+    assert load["properties"]["models"] == [mesh]
+    assert f"[{TASK_FILE}]({TASK_URL})" in workflow["nodes"][0]["widgets_values"][0]
+
+
+def test_the_note_asks_for_consent(workflow):
+    assert "people who agreed" in workflow["nodes"][0]["widgets_values"][0]
 
 
 def test_titles_that_documentation_and_demo_rely_on(workflow):
     titles = {node.get("title") for node in workflow["nodes"] if node["type"] == "LoadImage"}
     encoded = any(node["type"] == "DiffSFSREncodeIdentity" for node in workflow["nodes"])
     assert ("Selfie" in titles) == encoded
-    assert {"DiffSFSRLoad", "DiffSFSRSampler", "SaveImage"} <= {node["type"] for node in workflow["nodes"]}
+    assert {"DiffSFSRLoad", "DiffSFSRSampler", "DiffSFSRSavePortrait"} <= {node["type"] for node in workflow["nodes"]}

@@ -1,12 +1,16 @@
+import json
 from dataclasses import fields
 from types import SimpleNamespace
 
 import pytest
 import torch
 from diffsfsr.models.autoencoder import build_autoencoder
+from diffsfsr.models.blending import face_mask
+from diffsfsr.models.denoiser import shrink_mask
 from diffsfsr.models.face_mesh import BLENDSHAPES
-from diffsfsr.training.dataset import Dataset, encode_shards, join, mirror_order
+from diffsfsr.training.dataset import Dataset, backgrounds_of, encode_shards, join, mirror_order
 from diffsfsr.training.prepare import load_shards, prepare
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 
@@ -27,7 +31,8 @@ def autoencoder(tiny):
 def encode(prepared, autoencoder, small):
     def run(**changes) -> Dataset:
         values = {"autoencoder": autoencoder, "leave_out": {"P002"}, "people": {"P001": 0, "P002": 1, "P003": 2}}
-        return encode_shards(prepared, recognisers=nn.ModuleDict({"small": small}), **values | changes)
+        values |= {"folder": prepared, "recognisers": nn.ModuleDict({"small": small})}
+        return encode_shards(**values | changes)
 
     return run
 
@@ -81,7 +86,7 @@ class Average(nn.Module):
 
 def test_background_hides_the_face_and_nothing_else(encode):
     data = encode(autoencoder=Average())
-    face = -nn.functional.max_pool2d(-data.mask, 3, 1, 1) > 0  # well inside the mask
+    face = -nn.functional.max_pool2d(-nn.functional.pad(data.mask, (1, 1, 1, 1)), 3, 1) > 0  # well inside the mask
     around = nn.functional.max_pool2d(data.mask, 3, 1, 1) == 0
     face, around = face.expand_as(data.latents), around.expand_as(data.latents)
     assert face.any() and around.any()
@@ -105,6 +110,65 @@ def test_the_seed_alone_decides(data, encode):
 def test_saved_and_loaded_it_is_the_same(data, tmp_path):
     data.save(tmp_path / "dataset.safetensors")
     assert same(Dataset.load(tmp_path / "dataset.safetensors"), data)
+
+
+def test_files_from_before_there_were_rendered_pictures_hold_photos(data, tmp_path):
+    data.save(tmp_path / "dataset.safetensors")
+    tensors = load_file(tmp_path / "dataset.safetensors")
+    save_file({key: value for key, value in tensors.items() if key not in ("style", "agrees")}, tmp_path / "old")
+    assert same(Dataset.load(tmp_path / "old"), data)
+
+
+@pytest.fixture(scope="module")
+def scenes(prepared, tmp_path_factory):
+    """Two scenes with three pictures each: photos whose faces have other colours; in one, a corner, too."""
+    _, photos = load_shards(prepared)
+    rows, tensors = [0, 0, 0, 2, 2, 2], {}
+    for key, value in photos.items():
+        tensors[key] = value[rows].clone()
+    face = face_mask(tensors["points"], 128, 0.0, 0.0) > 0
+    colours = torch.arange(1, 7, dtype=torch.uint8).view(6, 1, 1, 1) * 40
+    tensors["crop"] = torch.where(face, colours, tensors["crop"])
+    tensors["crop"][4, :, :16, :16] = 255 - tensors["crop"][4, :, :16, :16]
+    tensors["pose"] = torch.arange(18.0).view(6, 3)
+    tensors["blendshapes"] = torch.rand(6, 51, generator=torch.Generator().manual_seed(0))
+    tensors |= {"identity": torch.tensor([0, 1, 2, 2, 1, 0]), "expression": torch.arange(6)}
+    tensors["scene"] = torch.tensor([7, 7, 7, 9, 9, 9])
+    tensors["owner"] = torch.tensor([0, 1, 0, 1, 0, 0], dtype=torch.uint8)
+    folder = tmp_path_factory.mktemp("rendered")
+    names = json.dumps([f"render/{i}" for i in range(6)])
+    save_file(tensors, folder / "00000.safetensors", metadata={"names": names})
+    return folder, tensors
+
+
+@pytest.fixture(scope="module")
+def rendered(encode, scenes):
+    return encode(autoencoder=Average(), mirror=False, folder=scenes[0], rendered_people=100)
+
+
+def test_a_rendered_picture_is_the_answer_to_another_face_in_its_scene(rendered, scenes):
+    tensors = scenes[1]
+    given = (rendered.pose[:, 0] / 3).long()  # whose head pose it is
+    assert given.tolist() == [1, 1, 1, 3, 3, 3]
+    latents = nn.functional.avg_pool2d(tensors["crop"].float() / 127.5 - 1, 8)
+    torch.testing.assert_close(rendered.latents.float(), latents, atol=1e-2, rtol=0)
+    around = (nn.functional.max_pool2d(rendered.mask, 3, 1, 1) == 0).expand_as(latents)
+    torch.testing.assert_close(rendered.background.float()[around], latents[given][around], atol=1e-2, rtol=0)
+    assert torch.equal(rendered.blendshapes, tensors["blendshapes"])  # the answer's own
+    assert rendered.person.tolist() == [100, 101, 102, 102, 101, 100] and (rendered.style == 1).all()
+
+
+def test_both_faces_fit_into_the_mask_and_only_what_disagrees_outside_counts_nothing(rendered, scenes):
+    tight = shrink_mask(face_mask(scenes[1]["points"], 128, 0.0, 0.0))
+    assert (rendered.mask >= tight).all()
+    odd = torch.arange(6) == 4
+    assert (rendered.agrees[odd][..., :2, :2] == 0).all() and rendered.agrees[odd].sum() == odd.sum() * (256 - 4)
+    assert (rendered.agrees[~odd] == 1).all()
+
+
+def test_scenes_without_a_background_are_left_out():
+    owner = torch.tensor([0, 1, 0, 1, 0], dtype=torch.uint8)
+    assert backgrounds_of(torch.tensor([5, 5, 7, 6, 6]), owner).tolist() == [1, 1, -1, 3, 3]
 
 
 def test_joined_they_follow_each_other(data):

@@ -1,5 +1,9 @@
 import csv
+import dataclasses
+import json
+import shutil
 
+import numpy as np
 import pytest
 import torch
 from diffsfsr.cli import main
@@ -7,8 +11,11 @@ from diffsfsr.models.autoencoder import build_autoencoder
 from diffsfsr.models.checkpoint import fill, read_checkpoint
 from diffsfsr.models.conditioner import Conditioner
 from diffsfsr.models.denoiser import Denoiser
-from diffsfsr.training.prepare import prepare
-from diffsfsr.training.runs import everyone, fit_preview, training_rows
+from diffsfsr.training.denoiser_run import fit_preview
+from diffsfsr.training.prepare import load_shards, prepare
+from diffsfsr.training.runs import everyone, training_pictures
+from PIL import Image
+from safetensors.torch import save_file
 from torch import nn
 
 
@@ -58,28 +65,81 @@ def test_the_curve_is_written(trained):
     assert len(rows) == 1 and rows[0][0] == "3" and float(rows[0][1]) > 0
 
 
-def test_photos_become_a_checkpoint(prepared, trained, small, tmp_path):
-    small.save(tmp_path / "small.safetensors")
-    inputs = ["--autoencoder", str(trained[0] / "autoencoder.pt"), "--recogniser", str(tmp_path / "small.safetensors")]
-    command = ["train", "denoiser", "--data", str(prepared), "--out", str(tmp_path), "--steps=1", "--batch=2", *inputs]
+@pytest.fixture(scope="module")
+def drawn_people(photos, tmp_path_factory):
+    """What `people` writes, with one pair."""
+    folder = tmp_path_factory.mktemp("people")
+    for kind, person in (("identities", "P001"), ("backgrounds", "P003")):
+        (folder / kind).mkdir()
+        shutil.copyfile(photos / person / "0.jpg", folder / kind / f"{person}.jpg")
+    (folder / "pairs.csv").write_text("identity,expression,background\nP001.jpg,joy,P003.jpg\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def twelve_people(prepared, tmp_path_factory):
+    """The six photos, each of them as two people: so one of them is a test person."""
+    _, data = load_shards(prepared)
+    folder = tmp_path_factory.mktemp("twelve")
+    data = {key: torch.cat([value, value]) for key, value in data.items()}
+    save_file(data, folder / "00000.safetensors", metadata={"names": json.dumps([f"{i:02d}/a.jpg" for i in range(12)])})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def first_run(twelve_people, trained, small, tmp_path_factory):
+    """A run of one step from nothing, and its command."""
+    out = tmp_path_factory.mktemp("denoiser")
+    small.save(out / "small.safetensors")
+    inputs = ["--autoencoder", str(trained[0] / "autoencoder.pt"), "--recogniser", str(out / "small.safetensors")]
+    command = ["train", "denoiser", "--data", str(twelve_people), "--out", str(out), "--steps=1", "--batch=2", *inputs]
     assert main(command) == 0
-    config, weights = read_checkpoint(tmp_path / "mini.safetensors")
-    assert config.recognisers == ("small",) and config.identity_size == 16
+    return out, command
+
+
+def test_photos_become_a_checkpoint(first_run, trained):
+    out, command = first_run
+    config, weights = read_checkpoint(out / "mini.safetensors")
+    assert config.recognisers == ("small",) and config.identity_size == 16 and config.frame == "mini-128"
     assert config.latent_scale == trained[1]["scale"] and len(config.latent_rgb) == config.latent_channels == 16
     fill(Denoiser(config).unet, weights["unet"], "denoiser")
     conditioner = fill(Conditioner(config), weights["conditioner"], "conditioner")
     assert 0 < conditioner.neutral.max() <= 1 and conditioner.spread.min() > 0.02
     for key, value in trained[1]["weights"].items():
         torch.testing.assert_close(weights["vae"][key], value, atol=1e-3, rtol=1e-3)
-    before = (tmp_path / "mini.safetensors").read_bytes()
-    assert main(command) == 0 and (tmp_path / "mini.safetensors").read_bytes() == before  # it was at its end
+    before = (out / "mini.safetensors").read_bytes()
+    assert main(command) == 0 and (out / "mini.safetensors").read_bytes() == before  # it was at its end
+
+
+def test_a_checkpoint_alone_is_enough_to_go_on(first_run, twelve_people, drawn_people, tmp_path):
+    """With the losses on decoded pixels, and a grid of pictures."""
+    source = first_run[0] / "mini.safetensors"
+    assert main(["train", "denoiser", "--data", str(twelve_people), "--out", str(tmp_path), "--steps=1", "--batch=2",
+                 "--from", str(source), "--losses=decoded", "--estimate=one-step", "--rate=0",
+                 "--pictures", str(drawn_people)]) == 0  # fmt: skip
+    (config, weights), (before, wanted) = (read_checkpoint(path) for path in (tmp_path / "mini.safetensors", source))
+    assert config == dataclasses.replace(before, latent_rgb=config.latent_rgb, latent_rgb_bias=config.latent_rgb_bias)
+    for part in weights:
+        for key, value in wanted[part].items():
+            torch.testing.assert_close(weights[part][key], value, msg=key)
+    with Image.open(tmp_path / "pictures" / "0000001.jpg") as grid:
+        assert grid.size == (128, 3 * 128) and np.asarray(grid).std() > 10
+
+
+def test_errors_of_the_estimates_are_tabled_for_raw_and_averaged_weights(first_run, twelve_people, tmp_path, capsys):
+    command = ["estimates", "--checkpoint", str(first_run[0] / "mini.safetensors"), "--data", str(twelve_people)]
+    assert main([*command, "--out", str(tmp_path / "table.csv")]) == 0
+    assert capsys.readouterr().out.count("\n") == 2 + 10
+    with open(tmp_path / "table.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["weights"] for row in rows] == ["averaged"] * 5 + ["raw"] * 5
+    assert {row["measured"] for row in rows} == {"1"} and {row["pictures"] for row in rows} == {"2"}
+    assert all(float(row[name]) > 0 for row in rows for name in ("one_step", "midpoint", "improved"))
 
 
 def test_test_people_are_those_of_all_folders_together(prepared):
     assert len(everyone([prepared, prepared])) == 12
-    names = [f"{i:02d}/a.jpg" for i in range(10)]
-    assert training_rows(names) == list(range(9))
-    assert training_rows(names, [f"{i:02d}{k}/a.jpg" for i in range(10) for k in "ab"]) == list(range(10))
+    assert [len(part) for part in training_pictures([prepared], "face")] == [6]  # three people: the tenth is none
 
 
 class Linear(nn.Module):

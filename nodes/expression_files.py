@@ -1,0 +1,192 @@
+"""Expressions kept for later, written as numbers, or drawn from a folder of one's own photos."""
+
+from pathlib import Path
+
+import folder_paths
+from comfy_api.latest import io, ui
+
+from ..models.codes import Expression
+from ..models.expression_file import EXAMPLE, from_json, load_expression, save_expression
+from ..models.user_library import UserLibrary, build
+from .compat import only_known
+from .expression import DONE, intensity_input
+from .identity_files import new_file
+from .load import EXPRESSIONS, expression_output
+from .types import CATEGORY, BackgroundType, DiffSFSRType, ExpressionType, Loaded, Scene, on_cpu
+
+PICKS = ("nearest head pose", "random")
+
+
+def expression_output_wire() -> ExpressionType.Output:
+    return ExpressionType.Output(id="expression", display_name="EXPRESSION", tooltip=DONE)
+
+
+class DiffSFSRSaveExpression(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="DiffSFSRSaveExpression",
+            display_name="Save Expression",
+            category=CATEGORY,
+            description="Keeps an expression as a small file in output/expressions, for Load Expression.",
+            **only_known(io.Schema, search_aliases=["export expression", "keep expression"]),
+            is_output_node=True,
+            inputs=[
+                ExpressionType.Input("expression", tooltip="From any node that makes one; a batch is kept as a batch."),
+                io.String.Input(
+                    "filename_prefix",
+                    default="expression",
+                    tooltip="The file's name; a number is added, and nothing is overwritten. A folder may come first, "
+                    "as in smiles/shy.",
+                ),
+            ],
+            outputs=[],
+        )
+
+    @classmethod
+    def execute(cls, expression: Expression, filename_prefix: str) -> io.NodeOutput:
+        path = new_file(filename_prefix, expression_output())
+        save_expression(path, expression)
+        return io.NodeOutput(ui=ui.PreviewText(f"saved as {path.relative_to(expression_output()).as_posix()}"))
+
+
+class DiffSFSRLoadExpression(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="DiffSFSRLoadExpression",
+            display_name="Load Expression",
+            category=CATEGORY,
+            description="An expression that Save Expression kept, or a .json of blendshapes and their values.",
+            **only_known(io.Schema, search_aliases=["import expression", "blendshapes file"]),
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=folder_paths.get_filename_list(EXPRESSIONS),
+                    tooltip="A file in output/expressions or models/diffsfsr/expressions. Refresh the list (R) if it "
+                    "was saved just now.",
+                ),
+            ],
+            outputs=[expression_output_wire()],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, file: str | None) -> int | None:
+        path = folder_paths.get_full_path(EXPRESSIONS, file) if file else None
+        return Path(path).stat().st_mtime_ns if path else None
+
+    @classmethod
+    def execute(cls, file: str) -> io.NodeOutput:
+        known = folder_paths.get_filename_list(EXPRESSIONS)
+        if file not in known:  # a name is never used as a path
+            raise ValueError(
+                f'there is no expression "{file}"; choose one of {known}, or make one with Save Expression'
+            )
+        return io.NodeOutput(load_expression(Path(folder_paths.get_full_path_or_raise(EXPRESSIONS, file))))
+
+
+class DiffSFSRExpressionFromValues(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="DiffSFSRExpressionFromValues",
+            display_name="Expression from Values",
+            category=CATEGORY,
+            description="An expression in numbers: blendshapes by name, and their distance from a neutral face.",
+            **only_known(io.Schema, search_aliases=["blendshapes", "ARKit", "JSON expression"]),
+            inputs=[
+                io.String.Input(
+                    "values",
+                    multiline=True,
+                    default=EXAMPLE,
+                    tooltip="A JSON object of MediaPipe's blendshapes, -1 to 1; what is left out is 0. A name without "
+                    "Left or Right means both sides.",
+                ),
+            ],
+            outputs=[expression_output_wire()],
+        )
+
+    @classmethod
+    def execute(cls, values: str) -> io.NodeOutput:
+        return io.NodeOutput(from_json(values, "values"))
+
+
+class DiffSFSRExpressionFromFolder(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="DiffSFSRExpressionFromFolder",
+            display_name="Expression from Folder",
+            category=CATEGORY,
+            description="An expression from your own collection: a folder in ComfyUI's input folder with a folder for "
+            "each label, photos in it. The photos are read once; later runs read only what is new.",
+            **only_known(io.Schema, search_aliases=["expression library", "Emo135", "expression dataset"]),
+            inputs=[
+                DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),
+                io.Combo.Input(
+                    "folder",
+                    options=folders(),
+                    tooltip="A folder in ComfyUI's input folder, laid out as label/photo.jpg.",
+                ),
+                io.String.Input("label", default="", tooltip="The name of one of the folders in it."),
+                io.Combo.Input(
+                    "pick",
+                    options=list(PICKS),
+                    default=PICKS[1],
+                    tooltip="Which of the label's photos: one by chance, or the one whose head is turned most like "
+                    "that of the background, which has to be connected then.",
+                ),
+                io.Int.Input("seed", default=0, min=0, max=2**63 - 1, tooltip="Of the photo that is taken by chance."),
+                intensity_input(),
+                BackgroundType.Input(
+                    "background",
+                    optional=True,
+                    tooltip="From Extract Background: one expression for each of its faces, by its head pose.",
+                ),
+            ],
+            outputs=[
+                expression_output_wire(),
+                io.String.Output(id="photo", display_name="photo", tooltip="The photo taken, of each expression."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        diffsfsr: Loaded,
+        folder: str,
+        label: str,
+        pick: str,
+        seed: int,
+        intensity: float,
+        background: Scene | None = None,
+    ) -> io.NodeOutput:
+        if folder not in folders():  # a name is never used as a path
+            raise ValueError(f'there is no folder "{folder}" in the input folder; choose one of {folders()}')
+        encoders = diffsfsr.ready()
+        out = Path(folder_paths.get_output_directory()) / "expression_libraries" / f"{folder}.safetensors"
+        out.parent.mkdir(parents=True, exist_ok=True)
+        for progress in build(Path(folder_paths.get_input_directory()) / folder, out, encoders.mesh):
+            left_out = len(progress.rejected)
+        library = UserLibrary.load(out)
+        if pick == PICKS[0]:
+            if background is None:
+                raise ValueError(f'pick is "{pick}", which needs a background; connect one, or pick by chance')
+            rows = [library.nearest(label, pose) for pose in background.pose]
+        else:
+            rows = [library.random(label, seed)]
+        expression = library.expression(rows, encoders.conditioner.neutral)
+        photos = ", ".join(library.photos[row] for row in rows)
+        said = f"{photos}\n{len(library.photos)} photos read, {left_out} left out: see {out.with_suffix('.json').name}"
+        strengthened = Expression(expression.code * intensity, expression.name)
+        return io.NodeOutput(on_cpu(strengthened), photos, ui=ui.PreviewText(said))
+
+
+def folders() -> list[str]:
+    """Folders in the input folder that hold folders."""
+    top = Path(folder_paths.get_input_directory())
+    if not top.is_dir():
+        return []
+    return sorted(
+        path.name for path in top.iterdir() if path.is_dir() and any(each.is_dir() for each in path.iterdir())
+    )

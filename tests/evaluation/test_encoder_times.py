@@ -1,0 +1,14 @@
+import torch
+from diffsfsr.evaluation.encoder_times import lines
+from diffsfsr.models.face_mesh import FaceMesh, find_task_file
+from diffsfsr.models.recogniser import Recogniser
+
+
+def test_every_step_is_timed_for_one_face_and_for_many():
+    threads = torch.get_num_threads()
+    small = Recogniser((8, 8, 8, 8), (1, 1, 1), 6).eval()
+    table = [line.split("|")[1:-1] for line in lines(FaceMesh.load(find_task_file([])), {"small": small}, rounds=1)]
+    steps = {name.strip(): [float(value) for value in values] for name, *values in table[2:]}
+    assert {"detector, the first look", "mesh: points and blendshapes", "recogniser small"} <= set(steps)
+    assert all(len(values) == len(table[0]) - 1 and min(values) > 0 for values in steps.values())
+    assert torch.get_num_threads() == threads

@@ -1,0 +1,75 @@
+"""The subgraph blueprint is offered by a running ComfyUI, fits its nodes, and runs."""
+
+import json
+
+import pytest
+from diffsfsr.evaluation.host import PACK
+from diffsfsr.evaluation.workflow import find_node, to_prompt
+
+pytestmark = pytest.mark.host
+
+NAME = "Portrait from selfie"
+INPUT, OUTPUT = -10, -20  # ids of a subgraph's own ends
+
+
+@pytest.fixture(scope="module")
+def blueprint(host) -> dict:
+    """As the front end gets it."""
+    offered = {key: entry for key, entry in host.get("/global_subgraphs").items() if entry["name"] == NAME}
+    (key,) = offered
+    assert offered[key]["info"]["node_pack"] == "custom_nodes.ComfyUI-DiffSFSR"
+    return json.loads(host.get(f"/global_subgraphs/{key}")["data"])
+
+
+def test_it_is_one_node_with_the_ends_of_its_subgraph(blueprint):
+    (node,), (subgraph,) = blueprint["nodes"], blueprint["definitions"]["subgraphs"]
+    assert node["type"] == subgraph["id"] and node["title"] == subgraph["name"] == NAME
+    for ends in ("inputs", "outputs"):
+        assert [(end["name"], end["type"]) for end in node[ends]] == [
+            (end["name"], end["type"]) for end in subgraph[ends]
+        ]
+    assert "people who agreed" in blueprint["extra"]["BlueprintDescription"]
+
+
+def test_its_links_join_sockets_of_one_type(host, blueprint):
+    (subgraph,) = blueprint["definitions"]["subgraphs"]
+    known, nodes = host.get("/object_info"), {node["id"]: node for node in subgraph["nodes"]}
+    for link in subgraph["links"]:
+        inside = link["origin_id"] != INPUT, link["target_id"] != OUTPUT
+        source = nodes[link["origin_id"]]["outputs"] if inside[0] else subgraph["inputs"]
+        target = nodes[link["target_id"]]["inputs"] if inside[1] else subgraph["outputs"]
+        start, end = source[link["origin_slot"]], target[link["target_slot"]]
+        assert start["type"] == end["type"] == link["type"]
+        assert link["id"] in (start["links"] if inside[0] else start["linkIds"])
+        assert [link["id"]] == ([end["link"]] if inside[1] else end["linkIds"])
+    for node in nodes.values():
+        inputs = known[node["type"]]["input"]
+        assert {socket["name"] for socket in node["inputs"]} == set(inputs["required"] | inputs.get("optional", {}))
+        assert [output["type"] for output in node["outputs"]] == known[node["type"]]["output"]
+
+
+def test_it_runs(host, people, blueprint):
+    (subgraph,) = blueprint["definitions"]["subgraphs"]
+    order = ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")
+    links = [[link[key] for key in order] for link in subgraph["links"]]
+    prompt = to_prompt({"nodes": subgraph["nodes"], "links": links}, host.get("/object_info"))
+    find_node(prompt, "DiffSFSRSampler")["inputs"]["steps"] = 2
+    photos = {
+        "EncodeIdentity": people[8] / "amateur_selfie.jpg",
+        "ExtractBackground": people[2] / "studio_portrait.jpg",
+    }
+    for reader, photo in photos.items():
+        picture = host.upload(photo)
+        prompt[reader] = {"class_type": "LoadImage", "inputs": {"image": picture}, "_meta": {"title": reader}}
+        find_node(prompt, f"DiffSFSR{reader}")["inputs"]["image"] = [reader, 0]
+    painted = next(key for key, node in prompt.items() if node["class_type"] == "DiffSFSRSampler")
+    prompt["save"] = {"class_type": "SaveImage", "inputs": {"images": [painted, 0], "filename_prefix": "blueprint"}}
+    assert len(host.run(prompt)) == 1
+
+
+def test_it_does_what_the_portrait_template_does(blueprint):
+    (subgraph,) = blueprint["definitions"]["subgraphs"]
+    template = json.loads((PACK / "workflows" / "portrait_from_selfie.json").read_text("utf-8"))
+    values = {node["type"]: node["widgets_values"] for node in template["nodes"]}
+    for node in subgraph["nodes"]:
+        assert node["widgets_values"] == values[node["type"]], node["type"]
