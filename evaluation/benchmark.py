@@ -85,7 +85,7 @@ def many_runs(host: Host, runs: int, steps: int) -> Iterator[tuple[int, float]]:
 @dataclass(frozen=True)
 class Video:
     frames: int
-    before: float  # MiB, with all networks loaded
+    before: float  # MiB, after a run of one frame, with all networks loaded
     peak: float  # MiB
     images: float  # MiB that the frames themselves take, as they come in and as they go out
 
@@ -108,14 +108,13 @@ def videos(host: Host, lengths: list[int], steps: int) -> Iterator[Video]:
     }
     sampler |= {"steps": steps, "shared_noise": True}
     background |= {"image": ["frames", 0], "without_face": "pass through", "smoothing": 1.0}
-    for frames in [1, *lengths]:
-        host.free()
+    host.run(prompt)
+    before = meter.memory()
+    for frames in lengths:
         prompt["frames"]["inputs"]["amount"] = frames
-        before = meter.memory()
         with meter.peak() as peak:
             host.run(prompt)
-        if frames > 1:  # the first run loads the networks
-            yield Video(frames, before, peak[0], 2 * frames * SIDE * SIDE * 3 * 4 / MIB)
+        yield Video(frames, before, peak[0], 2 * frames * SIDE * SIDE * 3 * 4 / MIB)
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ def condition(
     count, device = len(tokens.full), comfy.model_management.intermediate_device()
     # raw latents, (N, C, h, w): the host scales them itself; the noise is laid over those of the whole crop
     latents, whole = (
-        cat([vae.encode(part) for part in to_image(crops).split(CHUNK)])
+        cat([vae.encode(to_image(part)) for part in crops.split(CHUNK)])
         for crops in (encoders.masked_crop(background), background.crop)
     )
     background = repeat_background(background, count)

@@ -16,7 +16,7 @@ SETTINGS = {
 SECONDS = 300  # for what waits; a busy machine is slow
 
 READY = "() => window.app?.extensionManager?.setting && window.app.graph?.nodes.length"
-OPEN = "name => window.app.extensionManager.workflow.activeWorkflow?.filename === name"
+OPEN = """name => window.app.extensionManager.workflow.activeWorkflow?.filename.replace(/ [(]\\d+[)]$/, '') === name"""
 SHOWN = """types => window.app.graph.nodes.filter(node => types.includes(node.type)).every(
     node => node.imgs?.length && node.imgs.every(picture => picture.complete && picture.naturalWidth))"""
 SET = """([type, values]) => {
