@@ -160,7 +160,12 @@ def prepare(args: argparse.Namespace) -> None:
 
 def render(args: argparse.Namespace) -> None:
     from .training.render import render
+    from .training.renderer import open_context
 
+    try:
+        open_context().release()  # here, where what is missing is told in one line, not in each process
+    except ImportError as error:
+        raise ValueError(str(error)) from error
     for progress in render(args.out, args.count, args.seed, args.processes):
         print(f"{progress.done} pictures drawn, {progress.kept} kept, {progress.rejected} rejected", flush=True)
 

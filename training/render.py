@@ -38,7 +38,7 @@ LEFT, BOTTOM = 6, 12  # pixels drawn beyond the crop at both sides and below: th
 WIDE = FRAMES["mini-128"].size + 2 * LEFT
 PRESENCE = 0.5
 FAR = 9.0  # pixels: five points that lie farther than that from where they were drawn were not found
-LOWEST = 127.0  # pixels: where the chin may be in the crop
+LOWEST = 128.0  # pixels: where the chin may be in the crop
 CHIN = 152  # in MediaPipe's mesh
 PLAIN = {  # what the mesh must at least read where an action is meant: action, from which intensity on, reading
     "jawOpen": (0.6, 0.08), "mouthSmileLeft": (0.7, 0.1), "mouthSmileRight": (0.7, 0.1), "eyeBlinkLeft": (0.9, 0.2),

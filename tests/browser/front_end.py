@@ -117,6 +117,7 @@ class FrontEnd:
 
     def take_picture(self, path: Path, width: int = 1500, margin: int = 12) -> None:
         """The whole graph as a JPEG of that width, without the bars around it."""
+        self.page.mouse.move(800, 600)  # off the buttons, whose tooltips would be in the picture
         left, top, wide, high = self.page.evaluate(BOUNDS)
         scale = (width - 2 * margin) / wide
         self.page.set_viewport_size({"width": width, "height": round(high * scale) + 2 * margin})
