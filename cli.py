@@ -291,9 +291,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--recognisers", type=Path, nargs="+", help="files, or insightface packs; left out, the bundled")
     sub.add_argument("--shares", type=float, nargs="+", help="of each in the compound's cosine; left out, equal ones")
     sub.add_argument("--fit", action="store_true", help="choose the shares on the training people")
-    sub.add_argument(
-        "--teacher", type=Path, nargs="+", default=[], help="more to show, not in the compound; .tflite, too"
-    )
+    sub.add_argument("--teacher", type=Path, nargs="+", default=[], help="more to show, .tflite or other")
     sub.add_argument("--people", type=Path, help="openpeople's data/curated; left out, the installed one's")
     sub.add_argument("--out", type=Path, help="folder for verification.json and verification.md")
 
@@ -338,10 +336,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--save-every", type=float, default=3, metavar="MINUTES")
     sub.add_argument("--teacher", type=Path, help="recogniser: a .tflite face recogniser, 112 px in")
     sub.add_argument(
-        "--shape",
-        default="resnet-face",
-        choices=("resnet-face", "resnet-inner"),
-        help="recogniser: the whole frame, or the inner face",
+        "--shape", default="resnet-face", choices=("resnet-face", "resnet-inner"), help="recogniser: which one"
     )
     sub.add_argument("--autoencoder", type=Path, help="decoder, denoiser: what `train autoencoder` wrote")
     sub.add_argument("--recogniser", type=Path, nargs="+", help="decoder, denoiser: what `train recogniser` wrote")
