@@ -192,12 +192,11 @@ def evaluate(args: argparse.Namespace) -> None:
     from .evaluation.judges import find_judges
     from .models import DiffSFSR
 
-    rows = evaluation.triples(args.identities, args.expressions, args.backgrounds, args.pairs, args.limit, args.seed)
+    given = args.identities, args.expressions, args.backgrounds
+    rows = evaluation.triples(*given, args.pairs, args.limit, args.seed)
     model, judges = DiffSFSR.load(args.checkpoint), find_judges()
     items = []
-    for item in evaluation.evaluate(
-        model, rows, args.identities, args.expressions, args.backgrounds, args.out, args.seed, judges
-    ):
+    for item in evaluation.evaluate(model, rows, *given, args.out, args.seed, judges):
         items.append(item)
         print(f"{len(items)} of {len(rows)}", end="\r", file=sys.stderr, flush=True)
     settings = {key: str(value) for key, value in vars(args).items() if key != "run"}
@@ -229,7 +228,7 @@ def cost(args: argparse.Namespace) -> None:
 def people(args: argparse.Namespace) -> None:
     from .evaluation.people import lay_out
 
-    print(f"{lay_out(args.folder)} pairs of synthetic people in {args.folder}")
+    print(f"{lay_out(args.folder, args.photos)} triples in {args.folder}")
 
 
 def benchmark(args: argparse.Namespace) -> None:
@@ -370,8 +369,9 @@ def parser() -> argparse.ArgumentParser:
     sub = command(download, "fetch face_landmarker.task (3.8 MB) from MediaPipe's servers")
     sub.add_argument("folder", type=Path, help="where to put it, such as ComfyUI/models/mediapipe")
 
-    sub = command(people, "lay out openpeople's synthetic people for `evaluate`")
+    sub = command(people, "lay out openpeople's synthetic people, or the test people of photos, for `evaluate`")
     sub.add_argument("folder", type=Path)
+    sub.add_argument("--photos", type=Path, nargs="+", help="the folders or .zip files that were prepared for training")
 
     sub = command(benchmark, "memory and time of the pack on a real ComfyUI, or of its encoders alone")
     sub.add_argument("what", choices=("memory", "video", "sampler", "encoders"))

@@ -5,7 +5,7 @@ Measured are processor seconds on one thread, which other work on the machine di
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -31,18 +31,20 @@ def run() -> None:
 
 
 @torch.inference_mode()
-def lines(mesh: FaceMesh, recognisers: dict[str, nn.Module], rounds: int = ROUNDS) -> Iterator[str]:
+def lines(
+    mesh: FaceMesh, recognisers: dict[str, nn.Module], batches: Sequence[int] = BATCHES, rounds: int = ROUNDS
+) -> Iterator[str]:
     """A Markdown table, a row for each step; milliseconds a face, the median of so many rounds."""
     picture = read_picture(find_people() / "P001" / "assets" / "studio_portrait.jpg")
     side = float(max(picture.shape[1:]))
     picture = cut(picture[None], torch.eye(2, 3) * side / SIDE, SIDE, round(side / SIDE))  # (1, 3, 512, 512)
-    yield f"| step | {' | '.join(f'ms a face, batch of {batch}' for batch in BATCHES)} |"
-    yield "|---" * (len(BATCHES) + 1) + "|"
+    yield f"| step | {' | '.join(f'ms a face, batch of {batch}' for batch in batches)} |"
+    yield "|---" * (len(batches) + 1) + "|"
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         for name, step in steps(mesh, recognisers, picture).items():
-            found = [milliseconds(lambda step=step, n=n: step(n), rounds) / n for n in BATCHES]
+            found = [milliseconds(lambda step=step, n=n: step(n), rounds) / n for n in batches]
             yield f"| {name} | {' | '.join(f'{value:.1f}' for value in found)} |"
     finally:
         torch.set_num_threads(threads)

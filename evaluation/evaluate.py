@@ -1,7 +1,8 @@
 """Many results at once: every identity, expression and background of three folders, or of a list, drawn and measured.
 
 METRICS are read with the pack's own networks, which also condition it; JUDGED beside them by judges that took no part.
-"unchanged" is the background's own face, measured in the same way.
+"unchanged" is the background's own face, measured in the same way; "random" is the result, measured as if the identity
+and the expression of another row had been wanted: what a random code would score.
 """
 
 import csv
@@ -30,6 +31,7 @@ from .report import MOVING, compare, face_at
 
 METRICS = ("identity_cosine", "identity_top1", "nearer_than_background", "expression_correlation", "expression_error",
            "pose_error_deg", "face_found", "changed_outside")  # fmt: skip
+COLUMNS = ("result", "unchanged", "random")
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def evaluate(
     model: DiffSFSR, rows: list[Triple], identities: Path, expressions: str, backgrounds: Path, out: Path, seed: int,
     judges: Judges | None = None,
 ) -> Iterator[dict]:  # fmt: skip
-    """Draw and measure one row after the other; yields its metrics, those of the unchanged picture beside them."""
+    """Draw and measure one row after the other; yields its metrics, those of COLUMNS beside each other."""
     (out / "results").mkdir(parents=True, exist_ok=True)
     people = {
         name: model.identity([read_picture(identities / name)]) for name in sorted({row.identity for row in rows})
@@ -77,35 +79,44 @@ def evaluate(
     def is_label(expression: str) -> bool:
         return expressions == "labels" or expression in model.encoders.library.labels
 
+    def wanted(row: Triple) -> Expression:
+        return model.expression(
+            row.expression if is_label(row.expression) else read_picture(Path(expressions) / row.expression)
+        )
+
     panel = None
     if judges is not None:
         photos = sorted({row.expression for row in rows if not is_label(row.expression)})
         photos = [Path(expressions) / name for name in photos]
         panel = Panel(judges, model.encoders, [identities / name for name in people], photos)
     for row in rows:
-        who = people[row.identity]
-        photo = None if is_label(row.expression) else read_picture(Path(expressions) / row.expression)
-        what = model.expression(row.expression if photo is None else photo)
+        what = wanted(row)
         scene = model.background(read_picture(backgrounds / row.background))
-        pictures, _ = model.generate(who, what, scene, seed=seed)
+        pictures, _ = model.generate(people[row.identity], what, scene, seed=seed)
         write_picture(out / "results" / f"{row.stem}.png", pictures[0], model.config.name)
         both = {"result": pictures[0], "unchanged": scene.pictures[0]}
         faces = {which: face_at(model.encoders.mesh.find(picture), scene) for which, picture in both.items()}
         own = model.encoders.identity([both["unchanged"]])[0]
-        place = list(people).index(row.identity)
-        item = {
-            "identity": row.identity,
-            "expression": row.expression,
-            "background": row.background,
-            "wanted": wanted_actions(what),
-        }
-        for which, picture in both.items():
-            item[which] = measure(model, picture, faces[which], who, what, scene, own, gallery, place)
-        if panel is not None:
-            before = panel.judges.read(both["unchanged"], faces["unchanged"])
-            for which, picture in both.items():
-                item[which] |= judged(panel, picture, faces[which], before, row.identity, row.expression)
+        before = None if panel is None else panel.judges.read(both["unchanged"], faces["unchanged"])
+        item: dict = {"identity": row.identity, "expression": row.expression, "background": row.background}
+        columns = {"result": ("result", row), "unchanged": ("unchanged", row), "random": ("result", unlike(row, rows))}
+        for column, (which, wish) in columns.items():
+            if wish is None:
+                continue
+            what, place = wanted(wish), list(people).index(wish.identity)
+            found = both[which], faces[which]
+            item[column] = {"wanted": wanted_actions(what)}
+            item[column] |= measure(model, *found, people[wish.identity], what, scene, own, gallery, place)
+            if panel is not None:
+                item[column] |= judged(panel, *found, before, wish.identity, wish.expression)
         yield item
+
+
+def unlike(row: Triple, rows: list[Triple]) -> Triple | None:
+    """The next of the rows with another identity and another expression."""
+    start = rows.index(row)
+    others = rows[start + 1 :] + rows[:start]
+    return next((o for o in others if o.identity != row.identity and o.expression != row.expression), None)
 
 
 def measure(
@@ -155,12 +166,13 @@ def changed_outside(picture: Tensor, scene: Background) -> float:
 
 
 def summarise(items: list[dict]) -> dict[str, dict[str, list[float]]]:
-    """For "result" and "unchanged", of each metric: mean, and the ends of its 95 % bootstrap interval."""
+    """For each of COLUMNS, of each metric: mean, and the ends of its 95 % bootstrap interval."""
     table: dict[str, dict[str, list[float]]] = {}
-    for which in ("result", "unchanged"):
+    for which in COLUMNS:
         table[which] = {}
         for metric in METRICS + JUDGED:
-            values = [item[which][metric] for item in items if item[which].get(metric) is not None]
+            values = [item[which].get(metric) for item in items if which in item]
+            values = [value for value in values if value is not None]
             if not values:
                 continue
             mean = sum(values) / len(values)
@@ -175,27 +187,29 @@ def summarise(items: list[dict]) -> dict[str, dict[str, list[float]]]:
 def write_reports(out: Path, settings: dict, items: list[dict], judges: Judges | None = None) -> None:
     """report.json (settings, items, means, correlations) and report.md (the same as tables)."""
     means = summarise(items)
-    both = {which: correlations(items, which) for which in ("result", "unchanged")}
+    found = {which: correlations(items, which) for which in COLUMNS}
     by = {
         "own networks (they also condition the model)": list(METRICS),
         "judges: dlib's recogniser, face-api's expressions and landmarks": list(JUDGED) if judges else "not installed",
     }
-    report = {"settings": settings, "metrics": by, "items": items, "means": means, "correlations": both}
+    report = {"settings": settings, "metrics": by, "items": items, "means": means, "correlations": found}
     (out / "report.json").write_text(json.dumps(report, indent=1))
     text = f"{len(items)} results. Metrics that begin with judge_ are by judges that took no part in conditioning or "
     text += "training; the others by the pack's own networks.\n\n"
     if judges is None:
         text = f"{len(items)} results, read with the pack's own networks. Left out, because they are not installed: "
         text += "the judges (dlib's recogniser, face-api's expressions and landmarks); `make judges` fetches them.\n\n"
-    lines = ["| metric | result (95 %) | unchanged (95 %) |", "|---|---|---|"]
+    lines = [f"| metric | {' | '.join(f'{which} (95 %)' for which in COLUMNS)} |", "|---" * (1 + len(COLUMNS)) + "|"]
     for metric in METRICS + (JUDGED if judges else ()):
         cells = [
             "{:.3f} ({:.3f} to {:.3f})".format(*means[which][metric]) if metric in means[which] else "-"
-            for which in ("result", "unchanged")
+            for which in COLUMNS
         ]
-        lines.append(f"| {metric} | {cells[0]} | {cells[1]} |")
-    if both["result"]:
+        lines.append(f"| {metric} | {' | '.join(cells)} |")
+    if found["result"]:
         lines += ["", "Correlation of the action wanted and what the judges' landmarks show:", ""]
-        lines += ["| ratio | result | unchanged |", "|---|---|---|"]
-        lines += [f"| {name} | {r} | {both['unchanged'].get(name, '-')} |" for name, r in both["result"].items()]
+        lines += [f"| ratio | {' | '.join(COLUMNS)} |", "|---" * (1 + len(COLUMNS)) + "|"]
+        lines += [
+            f"| {name} | {' | '.join(str(found[c].get(name, '-')) for c in COLUMNS)} |" for name in found["result"]
+        ]
     (out / "report.md").write_text(text + "\n".join(lines) + "\n")

@@ -86,7 +86,8 @@ def correlations(items: list[dict], which: str) -> dict[str, float]:
 
     Works for labels, too. Ratios of which either side is the same in all items are left out.
     """
-    rows = [(item["wanted"], item[which]["judge_ratios"]) for item in items if item[which].get("judge_ratios")]
+    measured = [item[which] for item in items if which in item and item[which].get("judge_ratios")]
+    rows = [(each["wanted"], each["judge_ratios"]) for each in measured]
     found = {}
     for ratio in RATIOS:
         pair = torch.tensor([[wanted[ratio] for wanted, _ in rows], [measured[ratio] for _, measured in rows]])

@@ -1,9 +1,22 @@
-"""openpeople's ten synthetic people, whom tests, the demo and the published numbers show; none was trained on."""
+"""Who is drawn and measured: openpeople's ten synthetic people, whom tests, demo and docs show, and the test people
+among the photos of real people, whom nothing shows. None of them was trained on.
+"""
 
 import csv
 import importlib.util
+import random
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
+
+from torch import Tensor
+
+from ..models.checkpoint import ASSETS
+from ..models.face_mesh import FaceMesh, find_task_file
+from ..models.labels import read_labels
+from ..models.pictures import decode_picture, to_pil
+from ..training.photos import person_of, read_photos, test_people
+from ..training.prepare import with_border
 
 LABELS = ("joy", "anger", "surprise", "sadness")
 
@@ -16,11 +29,15 @@ def find_people() -> Path:
     return Path(package.origin).parent / "data" / "curated"
 
 
-def lay_out(folder: Path) -> int:
+def lay_out(folder: Path, photos: list[Path] | None = None) -> int:
     """Write what `evaluate` takes: identities/ (selfies), backgrounds/ (portraits) and pairs.csv.
 
-    Every selfie goes with every label into the portrait of the next person. Returns the number of pairs.
+    Every selfie goes with every label into the portrait of the next person. Returns the number of triples.
+
+    photos  as the sources of lay_out_test_people, which is what is done where they are given
     """
+    if photos:
+        return lay_out_test_people(folder, photos)
     people = sorted(path for path in find_people().iterdir() if path.is_dir())
     for kind, picture in (("identities", "amateur_selfie.jpg"), ("backgrounds", "studio_portrait.jpg")):
         (folder / kind).mkdir(parents=True, exist_ok=True)
@@ -28,8 +45,48 @@ def lay_out(folder: Path) -> int:
             shutil.copyfile(person / "assets" / picture, folder / kind / f"{person.name}.jpg")
     scenes = people[1:] + people[:1]
     rows = [(a.name, label, b.name) for a, b in zip(people, scenes, strict=True) for label in LABELS]
-    with open(folder / "pairs.csv", "w", newline="", encoding="utf-8") as file:
+    write_pairs(folder / "pairs.csv", ((f"{a}.jpg", label, f"{b}.jpg") for a, label, b in rows))
+    return len(rows)
+
+
+def lay_out_test_people(folder: Path, sources: list[Path], count: int = 200, seed: int = 0) -> int:
+    """Write photos/, one of each of so many test people, and two lists for `evaluate`; returns the number of people.
+
+    pairs.csv takes the expression from another's photo, labels.csv from the words in turn; both put them into a third
+    one's photo. Everyone is an identity once, and so on. Photos get a border, as in training.
+
+    sources  folders or .zip files of photos; the test people are those of all of them, the photos are the first one's;
+             those where no face is found, or several, are left out
+    """
+    mesh, labels = FaceMesh.load(find_task_file([])), read_labels(ASSETS / "expressions.json")
+    tested = test_people([name for source in sources for name, _ in read_photos(source)])
+    found: dict[str, Tensor] = {}
+    for name, content in read_photos(sources[0]):
+        person = person_of(name)
+        if person in tested and person not in found:
+            picture = with_border(decode_picture(content, name)[None])[0]
+            if len(mesh.find(picture)) == 1:
+                found[person] = picture
+    if len(found) < 3:
+        raise ValueError(f"got {len(found)} test people with a photo of one face in {sources[0]}, want at least 3")
+    shuffle = random.Random(seed)
+    people = sorted(found)
+    shuffle.shuffle(people)
+    people = people[:count]
+    words = [labels[i % len(labels)] for i in range(len(people))]
+    shuffle.shuffle(words)
+    (folder / "photos").mkdir(parents=True, exist_ok=True)
+    for person in people:
+        to_pil(found[person]).save(folder / "photos" / f"{person}.png")
+    names = [f"{person}.png" for person in people]
+    once, twice = names[1:] + names[:1], names[2:] + names[:2]
+    write_pairs(folder / "pairs.csv", zip(names, once, twice, strict=True))
+    write_pairs(folder / "labels.csv", zip(names, words, twice, strict=True))
+    return len(people)
+
+
+def write_pairs(path: Path, rows: Iterable[tuple[str, str, str]]) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("identity", "expression", "background"))
-        writer.writerows((f"{a}.jpg", label, f"{b}.jpg") for a, label, b in rows)
-    return len(rows)
+        writer.writerows(rows)

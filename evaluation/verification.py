@@ -86,8 +86,9 @@ def best_threshold(cosine: Tensor, same: Tensor) -> float:
 
 def true_accepts(cosine: Tensor, same: Tensor, rate: float = FALSE_ACCEPTS) -> float:
     """Share of the pairs of one person above the threshold that `rate` of the others pass."""
-    others = cosine[~same].sort(descending=True).values
-    return float((cosine[same] > others[int(rate * len(others))]).double().mean())
+    others = cosine[~same]
+    threshold = others.topk(int(rate * len(others)) + 1).values[-1]
+    return float((cosine[same] > threshold).double().mean())
 
 
 def fit_shares(parts: Sequence[Tensor], people: Sequence[str]) -> list[float]:

@@ -13,6 +13,8 @@
     noise -> denoiser(z_t, t | tokens ; mask, background latents) -> sampling.ddim, two-step guidance -> z_0
     z_0 -> autoencoder -> crop -> compositing (colour match, feathered paste) -> picture
 
+    face_detector (or insightface_pack) -> face_mesh -> face_choice: which faces are meant, and pictures without them
+
     codes       what travels: Identity, Expression, Background      config      what a checkpoint says of itself
     encoders    photos and words to codes, codes to tokens          checkpoint  one .safetensors file
     diffsfsr    the whole, on diffusers                             tflite      MediaPipe's networks in torch

@@ -84,12 +84,29 @@ def feather(mask: Tensor, radius: float) -> Tensor:
     return (depth * depth * (3 - 2 * depth)).view(mask.shape) * mask
 
 
-def remove_face(crop: Tensor, mask: Tensor) -> Tensor:
-    """The crop with its face set to mid-grey, 0.
+def light_on_face(crop: Tensor, mask: Tensor) -> Tensor:
+    """How light falls on a face: for each channel the plane that is nearest to its pixels (ours).
 
-    crop (B, 3, S, S) in [-1, 1], mask (B, 1, S, S) -> (B, 3, S, S)
+    A plane has a tone and a brighter side, and nothing else of the face.
+
+    crop (B, 3, S, S) in [-1, 1], mask (B, 1, S, S) -> (B, 3, S, S) in [-1, 1]
     """
-    return crop * (1 - mask)
+    batch, _, size, _ = crop.shape
+    across = torch.linspace(-1, 1, size, dtype=crop.dtype, device=crop.device)
+    y, x = torch.meshgrid(across, across, indexing="ij")
+    plane = torch.stack([torch.ones_like(x), x, y]).flatten(1)  # (3, S * S)
+    weighted = plane * mask.flatten(2)  # (B, 3, S * S)
+    normal = weighted @ plane.T + plane.new_tensor([1e-6, 1.0, 1.0]).diag()  # slopes of a few pixels stay small
+    found = torch.linalg.solve(normal, weighted @ crop.flatten(2).transpose(1, 2))  # (B, 3, channels)
+    return (found.transpose(1, 2) @ plane).view(batch, 3, size, size).clamp(-1, 1)
+
+
+def remove_face(crop: Tensor, mask: Tensor, fill: Tensor | float = 0.0) -> Tensor:
+    """The crop with something else in place of its face; 0 is mid-grey.
+
+    crop (B, 3, S, S) in [-1, 1], mask (B, 1, S, S), fill (B, 3, S, S) -> (B, 3, S, S)
+    """
+    return crop * (1 - mask) + mask * fill
 
 
 def match_colour(result: Tensor, reference: Tensor, mask: Tensor, valid: Tensor | None = None) -> Tensor:

@@ -27,6 +27,7 @@ class Config:
     autoencoder_widths: tuple[int, ...]
     autoencoder_layers: int
     tokens_in_time: bool = False  # the tokens are also added to the timestep's embedding, so that every layer has them
+    face_fill: str = "grey"  # what the background has in place of its face: mid-grey, or the "light" that fell on it
     latent_rgb: tuple[tuple[float, float, float], ...] = ()  # (latent_channels, 3): latents to RGB in [-1, 1], previews
     latent_rgb_bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
@@ -38,6 +39,8 @@ class Config:
                 object.__setattr__(self, field.name, value)
         if self.prediction not in ("v_prediction", "epsilon"):
             raise ValueError(f'got prediction "{self.prediction}", want "v_prediction" or "epsilon"')
+        if self.face_fill not in ("grey", "light"):
+            raise ValueError(f'got face_fill "{self.face_fill}", want "grey" or "light"')
         if len(self.attention) != len(self.widths):
             raise ValueError(f"got {len(self.attention)} attention flags for {len(self.widths)} levels, want one each")
 
@@ -83,6 +86,7 @@ def mini(**changes) -> Config:
         autoencoder_widths=(32, 64, 128, 128),
         autoencoder_layers=1,
         tokens_in_time=True,
+        face_fill="light",
     )
     return Config(**values | changes)
 

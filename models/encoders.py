@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from .blending import face_mask, remove_face
+from .blending import face_mask, light_on_face, remove_face
 from .checkpoint import ASSETS, fill, read_checkpoint
 from .codes import Background, CutOut, Expression, Identity, broadcast
 from .conditioner import Conditioner
@@ -213,8 +213,9 @@ class Encoders(nn.Module):
         )
 
     def masked_crop(self, background: CutOut) -> Tensor:
-        """(N, 3, S, S) in [-1, 1]: the crop with the face set to mid-grey."""
-        return remove_face(background.crop, background.mask)
+        """(N, 3, S, S) in [-1, 1]: the crop without the face, or with its light alone, as the checkpoint has it."""
+        given, mask = background.crop, background.mask
+        return remove_face(given, mask, light_on_face(given, mask) if self.config.face_fill == "light" else 0.0)
 
     def tokens(self, identity: Identity | None, expression: Expression | None, background: CutOut) -> Tokens:
         """What is None is read from the background's own face: reenactment only, or swap only.

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ..models.blending import face_mask, remove_face
+from ..models.blending import face_mask, light_on_face, remove_face
 from ..models.denoiser import shrink_mask
 from ..models.face_mesh import BLENDSHAPES
 from ..models.recogniser import compound_code
@@ -76,17 +76,20 @@ def encode_shards(
     people: dict[str, int],
     rendered_people: int = 1 << 32,
     mirror: bool = True,
+    light: bool = False,
     seed: int = 0,
     batch: int = 64,
     device: torch.device | str = "cpu",
 ) -> Dataset:
     """Latents and codes of a prepared folder.
 
-    The mask of each picture is dilated and lengthened at random, so that its outline tells nothing of the jaw.
+    The mask of each picture is dilated and lengthened at random, so that its outline tells nothing of the jaw. The tone
+    of the light is changed at random: it tells where the light comes from, and leaves the skin to the identity.
 
     leave_out        people who take no part
     people           a number for each person, the same in all folders
     rendered_people  the number of the first rendered person
+    light            the background keeps the light on its face (config.face_fill)
     device           where the networks are
     """
     shards = Shards(folder)
@@ -119,8 +122,10 @@ def encode_shards(
             mask = random_masks(around, size, generator)
             if shards.rendered:
                 mask = torch.maximum(mask, face_mask(points, size, 0.0, 0.0))  # the answer has to fit in
+            fill = random_tones(light_on_face(scene, mask), generator) if light else 0.0
             with torch.autocast(torch.device(device).type, torch.bfloat16):
-                both = autoencoder.encode(torch.cat([x, remove_face(scene, mask)]).to(device)).latent_dist.mode()
+                removed = remove_face(scene, mask, fill)
+                both = autoencoder.encode(torch.cat([x, removed]).to(device)).latent_dist.mode()
             latents, background = both.half().cpu().chunk(2)
             apart = nn.functional.avg_pool2d((x - scene).abs().mean(1, keepdim=True), 8) > CONTRADICTION
             parts.append(
@@ -148,6 +153,13 @@ def random_masks(points: Tensor, size: int, generator: torch.Generator) -> Tenso
         face_mask(p[None], size, 0.06 + 0.10 * a, 0.02 + 0.12 * b) for p, (a, b) in zip(points, draws, strict=True)
     ]
     return torch.cat(masks)
+
+
+def random_tones(light: Tensor, generator: torch.Generator) -> Tensor:
+    """light (B, 3, S, S) in [-1, 1], each one's contrast, brightness and colour changed -> the same"""
+    contrast, brightness = torch.randn((2, len(light), 1, 1, 1), generator=generator)
+    colour = torch.randn((len(light), 3, 1, 1), generator=generator)
+    return (light * (1 + 0.15 * contrast) + 0.12 * brightness + 0.04 * colour).clamp(-1, 1)
 
 
 def backgrounds_of(scene: Tensor, owner: Tensor) -> Tensor:

@@ -96,7 +96,14 @@ def encoded(args: argparse.Namespace, start: Start, device: torch.device) -> Dat
     data = join(
         [
             encode_shards(
-                folder, start.autoencoder, start.recognisers, test_people(people), numbers, (i + 1) << 32, device=device
+                folder,
+                start.autoencoder,
+                start.recognisers,
+                test_people(people),
+                numbers,
+                (i + 1) << 32,
+                light=start.config.face_fill == "light",
+                device=device,
             )
             for i, folder in enumerate(args.data)
         ]

@@ -133,8 +133,8 @@ def _read(content: bytes, name: str, mesh: FaceMesh, frame: str) -> dict[str, Te
     except ValueError as error:
         return str(error)
     height, width = x.shape[-2:]
-    border = int(MARGIN * max(height, width))
-    wide = F.pad(x, (border, border, border, border), mode="replicate")
+    wide = with_border(x)
+    border = (wide.shape[-1] - width) // 2
     faces = mesh.find(wide, limit=3)
     if not faces:
         return "no face"
@@ -151,6 +151,12 @@ def _read(content: bytes, name: str, mesh: FaceMesh, frame: str) -> dict[str, Te
         "blendshapes": faces[0].blendshapes,
         "pose": faces[0].pose,
     }
+
+
+def with_border(x: Tensor) -> Tensor:
+    """(1, 3, H, W) with its outermost pixels repeated on all sides: tight crops leave a face no room to be found in."""
+    border = int(MARGIN * max(x.shape[-2:]))
+    return F.pad(x, (border, border, border, border), mode="replicate")
 
 
 def _bytes(x: Tensor) -> Tensor:

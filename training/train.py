@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
+from diffusers.models.attention_processor import AttnProcessor
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
@@ -76,6 +77,8 @@ def train(
     )
     device, own = accelerator.device, own_share(training.batch, accelerator.process_index, accelerator.num_processes)
     model.to(device)
+    if device.type == "cpu":  # where the backward pass of fused attention is slow
+        model.denoiser.unet.set_attn_processor(AttnProcessor())
     parameters = trained(model)
     averaged = EMAModel(parameters, decay=0.9995, use_ema_warmup=True, inv_gamma=1.0, power=0.75)
     optimiser = torch.optim.AdamW(parameters, lr=training.rate, weight_decay=0.01, betas=(0.9, 0.99))

@@ -49,7 +49,7 @@ def furnished(host: Host, people: list[Path], tmp_path_factory) -> Iterator[Host
         "selfie.png": fitted(people[8] / "amateur_selfie.jpg"),
         "selfie_2.png": fitted(people[4] / "amateur_selfie.jpg"),
         "background.png": portraits[0],
-        "expression.png": emotions.crop((width, 0, 2 * width, height)),
+        "expression.png": emotions.crop((width * 5 // 4, 0, width * 7 // 4, height * 4 // 5)),
         "group.png": group,
     }
     for name, picture in pictures.items():

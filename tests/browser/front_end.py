@@ -13,7 +13,7 @@ SETTINGS = {
     "Comfy.Graph.CanvasMenu": False,
     "LiteGraph.Canvas.MinFontSizeForLOD": 0,  # text is drawn however small
 }
-SECONDS = 300  # for what waits; a busy machine is slow
+SECONDS = 180  # for what waits; a busy machine is slow
 
 READY = "() => window.app?.extensionManager?.setting && window.app.graph?.nodes.length"
 OPEN = """name => window.app.extensionManager.workflow.activeWorkflow?.filename.replace(/ [(]\\d+[)]$/, '') === name"""
@@ -125,6 +125,6 @@ class FrontEnd:
         self.page.evaluate(LOOK_AT, [left, top, scale, margin])
         self.page.wait_for_timeout(1000)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=path, type="jpeg", quality=75, timeout=SECONDS * 1000)
+        self.page.screenshot(path=path, type="jpeg", quality=70, timeout=SECONDS * 1000)
         self.page.evaluate("() => window.app.extensionManager.command.execute('Workspace.ToggleFocusMode')")
         self.page.set_viewport_size({"width": 1600, "height": 1000})

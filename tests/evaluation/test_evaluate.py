@@ -68,7 +68,8 @@ def test_without_judges_they_are_left_out_and_named(model, folders, tmp_path):
     report, text = run(model, folders, [Triple("ben.png", "joy", "scene.png")], tmp_path, None)
     assert (tmp_path / "results" / "ben__joy__scene.png").is_file()
     item = report["items"][0]
-    assert set(item["result"]) == set(item["unchanged"]) == set(METRICS)
+    assert set(item["result"]) == set(item["unchanged"]) == {*METRICS, "wanted"}
+    assert "random" not in item  # there is no other row to take a wish from
     assert item["unchanged"]["face_found"] == 1 and item["unchanged"]["changed_outside"] == 0
     assert item["result"]["changed_outside"] == 0
     assert "not installed" in text and "make judges" in text and "judge_same" not in text
@@ -84,5 +85,8 @@ def test_judges_measure_beside_the_own_networks(model, folders, judges, tmp_path
     assert anna["judge_emotion_same"] == 0 and anna["judge_ratio_error"] > 0.03
     assert ben["judge_same"] == ben["judge_top1"] == ben["judge_nearer_than_background"] == 0
     assert ben["judge_emotion_same"] is None and ben["judge_pose_error_deg"] == 0
-    assert report["items"][0]["wanted"]["mouth_corners_up"] > 0.5
+    assert anna["wanted"]["mouth_corners_up"] > 0.5
+    first, second = report["items"]
+    assert first["random"]["wanted"] == second["result"]["wanted"] != first["result"]["wanted"]
+    assert first["random"]["pose_error_deg"] == first["result"]["pose_error_deg"]
     assert report["means"]["unchanged"]["judge_top1"][0] == 0.5

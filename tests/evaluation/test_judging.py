@@ -73,7 +73,7 @@ def test_wanted_actions_read_the_code():
 def test_correlations_over_all_results():
     def item(wanted: float, measured: float | None) -> dict:
         ratios = None if measured is None else dict.fromkeys(RATIOS, 0.2) | {"mouth_open": measured}
-        return {"wanted": dict.fromkeys(RATIOS, wanted), "result": {"judge_ratios": ratios}, "unchanged": {}}
+        return {"result": {"wanted": dict.fromkeys(RATIOS, wanted), "judge_ratios": ratios}, "unchanged": {}}
 
     items = [item(0, 0.1), item(0.5, 0.2), item(1, 0.3), item(1, None)]
     assert correlations(items, "result") == {"mouth_open": 1}  # the others never move

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from diffsfsr.models.blending import FACE_OVAL, face_mask, feather, match_colour, paste, remove_face
+from diffsfsr.models.blending import FACE_OVAL, face_mask, feather, light_on_face, match_colour, paste, remove_face
 from diffsfsr.models.geometry import FRAMES, align, crop, five_points, inside, transform
 
 
@@ -105,6 +105,29 @@ def test_remove_face_is_grey_in_the_mask_only():
     removed = remove_face(pixels, mask)
     assert (removed[mask.expand(-1, 3, -1, -1) == 1] == 0).all()
     assert torch.equal(removed[mask.expand(-1, 3, -1, -1) == 0], pixels[mask.expand(-1, 3, -1, -1) == 0])
+
+
+def test_light_is_the_plane_that_the_face_lies_in_whatever_is_around_it():
+    y, x = torch.meshgrid(torch.linspace(-1, 1, 64), torch.linspace(-1, 1, 64), indexing="ij")
+    plane = torch.stack([0.3 + 0.2 * x, 0.1 - 0.3 * y, -0.2 + 0.1 * x + 0.1 * y])[None]
+    mask = disc(64, 20)[None]
+    noise = torch.rand(plane.shape, generator=torch.Generator().manual_seed(0)) - 0.5
+    face = plane + 0.1 * noise * mask
+    torch.testing.assert_close(light_on_face(face + noise * (1 - mask), mask), plane, atol=0.02, rtol=0)
+    tilted = light_on_face(face, mask) - plane  # a few features do not bend it
+    assert tilted.abs().max() < 0.02
+    both = torch.cat([face, face.flip(-1)])
+    torch.testing.assert_close(light_on_face(both, torch.cat([mask, mask]))[1].flip(-1), light_on_face(face, mask)[0])
+
+
+def test_light_of_a_mask_without_pixels_is_grey():
+    assert (light_on_face(smooth_picture(32, 32)[None], torch.zeros(1, 1, 32, 32)) == 0).all()
+
+
+def test_removed_faces_leave_what_is_given_in_their_place():
+    pixels, mask = smooth_picture(32, 32)[None], disc(32, 9)[None]
+    removed = remove_face(pixels, mask, torch.full_like(pixels, 0.25))
+    assert (removed[mask.expand(-1, 3, -1, -1) == 1] == 0.25).all()
 
 
 def test_match_colour_takes_back_a_known_change():

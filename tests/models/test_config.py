@@ -16,6 +16,12 @@ def test_older_files_without_previews_are_read():
     assert Config.from_dict(values) == mini()
 
 
+def test_older_files_have_a_grey_face():
+    values = mini().to_dict()
+    del values["face_fill"]
+    assert Config.from_dict(values).face_fill == "grey"
+
+
 def test_unknown_and_missing_keys_are_named():
     values = mini().to_dict() | {"depth": 3}
     del values["frame"]
@@ -25,6 +31,7 @@ def test_unknown_and_missing_keys_are_named():
 
 @pytest.mark.parametrize("changes, words", [
     ({"prediction": "flow"}, 'got prediction "flow", want "v_prediction" or "epsilon"'),
+    ({"face_fill": "black"}, 'got face_fill "black", want "grey" or "light"'),
     ({"attention": (True,)}, "got 1 attention flags for 2 levels"),
 ])  # fmt: skip
 def test_values_that_cannot_be_are_refused(changes, words):

@@ -4,6 +4,7 @@ import shutil
 import pytest
 import torch
 from diffsfsr.models.autoencoder import build_autoencoder
+from diffsfsr.models.blending import light_on_face
 from diffsfsr.models.checkpoint import ASSETS, save_checkpoint
 from diffsfsr.models.codes import Expression, Identity
 from diffsfsr.models.denoiser import Denoiser
@@ -122,10 +123,13 @@ def test_own_mask_overrides(encoders, acted):
         encoders.background(picture[None], mask=torch.zeros(1, 1, 200, 200))
 
 
-def test_masked_crop_shows_all_but_the_face(encoders, acted):
+@pytest.mark.parametrize("fill", ["grey", "light"])
+def test_masked_crop_shows_all_but_the_face(encoders, acted, monkeypatch, fill):
     background = encoders.background(acted("P001", NEUTRAL)[None])
+    monkeypatch.setattr(encoders, "config", dataclasses.replace(encoders.config, face_fill=fill))
     masked, inside = encoders.masked_crop(background), background.mask.bool().expand(-1, 3, -1, -1)
-    assert not masked[inside].any() and torch.equal(masked[~inside], background.crop[~inside])
+    expected = light_on_face(background.crop, background.mask) if fill == "light" else torch.zeros(1, 3, 128, 128)
+    assert torch.equal(masked[inside], expected[inside]) and torch.equal(masked[~inside], background.crop[~inside])
 
 
 @pytest.mark.parametrize("choose, middles", [

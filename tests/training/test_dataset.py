@@ -46,6 +46,14 @@ def same(a: Dataset, b: Dataset) -> bool:
     return all(torch.equal(getattr(a, field.name), getattr(b, field.name)) for field in fields(Dataset))
 
 
+def test_light_is_all_that_differs_and_its_tone_is_drawn_from_the_seed(data, encode):
+    lit = encode(light=True)
+    changed = {
+        field.name for field in fields(Dataset) if not torch.equal(getattr(data, field.name), getattr(lit, field.name))
+    }
+    assert changed == {"background"} and same(lit, encode(light=True)) and not same(lit, encode(light=True, seed=1))
+
+
 def test_mirrored_twice_is_the_same_face():
     order = mirror_order()
     assert sorted(order) == list(range(51)) and [order[i] for i in order] == list(range(51))
