@@ -82,72 +82,9 @@ def labels(args: argparse.Namespace) -> None:
 
 
 def library(args: argparse.Namespace) -> None:
-    {
-        "build": _library_build,
-        "find": _library_find,
-        "check": _library_check,
-        "render": _library_render,
-        "sheet": _library_sheet,
-    }[args.action](args)
+    from .evaluation import library_actions
 
-
-def _library_build(args: argparse.Namespace) -> None:
-    from .models.face_mesh import FaceMesh, find_task_file
-    from .models.user_library import UserLibrary, build
-
-    for progress in build(args.folder, args.out, FaceMesh.load(find_task_file([]))):
-        print(f"{progress.done} of {progress.of} photos read, {progress.kept} kept", flush=True)
-    for photo, reason in progress.rejected.items():
-        print(f"left out: {photo}: {reason}")
-    built = UserLibrary.load(args.out)
-    print(", ".join(f"{label} {built.count(label)}" for label in built.labels))
-
-
-def _library_find(args: argparse.Namespace) -> None:
-    from .models.checkpoint import ASSETS
-    from .models.labels import read_labels
-    from .models.words import Words
-
-    words = Words.load(ASSETS / "synonyms.json", read_labels(ASSETS / "expressions.json"))
-    for match in words.find(" ".join(args.phrase)):
-        print(f"{match.label}  score {match.score:.2f}  intensity {match.intensity:.2f}")
-
-
-def _library_check(args: argparse.Namespace) -> None:
-    from .evaluation import references as rendered
-    from .evaluation.expressions import report
-    from .evaluation.judges import find_judges
-    from .evaluation.people import find_people
-    from .models.checkpoint import ASSETS
-    from .models.face_mesh import FaceMesh, find_task_file
-    from .models.library import ExpressionLibrary
-
-    table, mesh = ExpressionLibrary.load(ASSETS / "expressions.json"), FaceMesh.load(find_task_file([]))
-    for line in (*report(table, mesh, args.people or find_people()), *rendered.report(table, mesh, find_judges())):
-        print(line, flush=True)
-
-
-def _library_render(args: argparse.Namespace) -> None:
-    from .models.checkpoint import ASSETS
-    from .models.face_mesh import FaceMesh, find_task_file
-    from .models.library import ExpressionLibrary
-    from .training.references import render
-
-    table = ExpressionLibrary.authored(ASSETS / "expressions.json")
-    for line in render(table, FaceMesh.load(find_task_file([])), args.out, args.rounds):
-        print(line, flush=True)
-
-
-def _library_sheet(args: argparse.Namespace) -> None:
-    from .evaluation.references import contact_sheet
-    from .models.checkpoint import ASSETS
-    from .models.library import ExpressionLibrary
-    from .models.pictures import check_output
-    from .models.references import FILE, References
-
-    table = ExpressionLibrary.authored(ASSETS / "expressions.json")
-    sheet = contact_sheet(table, References.load(ASSETS / FILE), args.variant)
-    sheet.save(check_output(args.output), quality=82)
+    getattr(library_actions, args.action)(args)
 
 
 def prepare(args: argparse.Namespace) -> None:
@@ -211,6 +148,25 @@ def verify(args: argparse.Namespace) -> None:
     if args.out:
         found.write(args.out)
     print(found.markdown())
+
+
+def reconstruct(args: argparse.Namespace) -> None:
+    from .evaluation.judges import find_judges
+    from .evaluation.reconstruction import measure
+    from .models import DiffSFSR
+
+    autoencoder = DiffSFSR.load(args.checkpoint).autoencoder
+    print(measure(autoencoder, args.data, find_judges(), args.limit).markdown())
+
+
+def nearest(args: argparse.Namespace) -> None:
+    from .evaluation import nearest
+    from .evaluation.judges import Judges
+    from .models.face_mesh import FaceMesh, find_task_file
+
+    judges, mesh = Judges.load(), FaceMesh.load(find_task_file([]))
+    trained = nearest.training_faces(args.data, judges)
+    print(nearest.table(list(nearest.nearest(nearest.pictures_in(args.pictures), *trained, mesh, judges))))
 
 
 def estimates(args: argparse.Namespace) -> None:
@@ -351,6 +307,15 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--checkpointing", action="store_true", help="denoiser: less memory, a third slower")
     sub.add_argument("--pictures", type=Path, help="denoiser: draw a grid at each saving, of what `people` wrote")
 
+    sub = command(reconstruct, "what the autoencoder alone loses, on test people's photos")
+    sub.add_argument("--checkpoint", default="mini")
+    sub.add_argument("--data", type=Path, required=True, nargs="+", help="all prepared folders that were trained on")
+    sub.add_argument("--limit", type=int, default=256, help="photos, about")
+
+    sub = command(nearest, "the nearest training photo to each face in pictures, by the judge")
+    sub.add_argument("pictures", type=Path, nargs="+", help="pictures, or folders of them")
+    sub.add_argument("--data", type=Path, required=True, nargs="+", help="all prepared folders that were trained on")
+
     sub = command(estimates, "error of the estimates of z_0 on test people, by range of t")
     sub.add_argument("--checkpoint", type=Path, required=True, help="with a run's state.pt beside it, raw weights too")
     sub.add_argument("--data", type=Path, required=True, nargs="+", help="all prepared folders that were trained on")
@@ -375,7 +340,7 @@ def parser() -> argparse.ArgumentParser:
 
     sub = command(benchmark, "memory and time of the pack on a real ComfyUI, or of its encoders alone")
     sub.add_argument("what", choices=("memory", "video", "sampler", "encoders"))
-    sub.add_argument("--comfyui", type=Path, default=Path(".comfyui/ComfyUI"), help="folder of ComfyUI")
+    sub.add_argument("--comfyui", type=Path, help="folder of ComfyUI (COMFYUI, else .comfyui/ComfyUI)")
     sub.add_argument("--count", type=int, help="runs (200), frames (300) or rounds (7)")
     sub.add_argument("--steps", type=int, default=4)
 

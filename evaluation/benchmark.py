@@ -195,8 +195,8 @@ def key_of(prompt: dict[str, dict], class_type: str) -> str:
     return key
 
 
-def run_benchmark(comfyui: Path, what: str, count: int | None = None, steps: int = 4) -> None:
-    """Start a ComfyUI (its folder is given) and print one of the reports."""
+def run_benchmark(comfyui: Path | None, what: str, count: int | None = None, steps: int = 4) -> None:
+    """Start a ComfyUI (as host.find_comfyui has it) and print one of the reports."""
     with tempfile.TemporaryDirectory() as base, Host(find_comfyui(comfyui), Path(base)) as host:
         for line in report(host, what, count or {"memory": 200, "video": 300, "sampler": 7}[what], steps):
             print(line, flush=True)
@@ -223,9 +223,10 @@ def report(host: Host, what: str, count: int, steps: int) -> Iterator[str]:
             for each in found:
                 low, high = min(each.seconds), max(each.seconds)
                 yield f"| {each.name} | {each.steps} | {each.median:.2f} ({low:.2f} to {high:.2f}) |"
-            ours, theirs, alone, twice, *_ = found
-            share = (twice.median - ours.median) / ours.median
+            ours, theirs, alone, twice, _, alone_twice = found
+            ours_steps, alone_steps = twice.median - ours.median, alone_twice.median - alone.median
             yield (
                 f"\nour node with {steps} steps, medians of the rounds: {ratio(ours, theirs):.3f} of the host's nodes, "
-                f"{ratio(ours, alone):.3f} of KSampler alone; its steps take {share:.0%} of its time"
+                f"{ratio(ours, alone):.3f} of KSampler alone; steps take {ours_steps / ours.median:.0%} of its time; "
+                f"a step costs {ours_steps / alone_steps:.3f} of KSampler's"
             )

@@ -130,8 +130,13 @@ def read_people(folder: Path, mesh: FaceMesh, judges: Judges | None = None) -> F
 
 def judge(judges: Judges, picture: Tensor, points: Tensor) -> Tensor:
     """picture (3, H, W) in [-1, 1], the mesh's points (478, 2) in it -> (128,), a unit vector."""
+    return F.normalize(judge_code(judges, picture, points), dim=-1)
+
+
+def judge_code(judges: Judges, picture: Tensor, points: Tensor) -> Tensor:
+    """The same as the judge gives it: distances of two below SAME_PERSON are one person's."""
     face = Face(points, torch.zeros(51), torch.zeros(3), 1.0)  # the judge looks at the points alone
-    return F.normalize(judges.read(picture, face).identity, dim=-1)
+    return judges.read(picture, face).identity
 
 
 @dataclass(frozen=True)

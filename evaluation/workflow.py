@@ -11,7 +11,8 @@ def to_prompt(workflow: dict, object_info: dict) -> dict[str, dict]:
 
     workflow:     what the front end saves; subgraphs, bypassed and front-end-only nodes (reroutes, ...) are refused
     object_info:  what the server answers to /object_info; it knows the order of each node's widgets
-    returns       {node id: {"class_type", "inputs", "_meta"}}, to be posted to /prompt
+    returns       {node id: {"class_type", "inputs", "_meta"}}, to be posted to /prompt; required inputs that are
+                  newer than the workflow have their defaults, as the front end gives them
     """
     nodes = {node["id"]: node for node in workflow["nodes"] if node["type"] not in NOTES and node.get("mode") != MUTED}
     links = {link[0]: [str(link[1]), link[2]] for link in workflow["links"] if link[1] in nodes}
@@ -56,6 +57,9 @@ def _widget_values(node: dict, info: dict, label: str) -> dict:
                 continue
             if not values and group == "optional":
                 continue  # newer than the workflow; the node has a default
+            if not values and "default" in options:
+                inputs[name] = options["default"]  # newer, too: ComfyUI's own nodes may get such ones
+                continue
             if not values:
                 raise ValueError(f'{label} has no value for "{name}"; save the workflow again with this version')
             inputs[name] = values.pop(0)

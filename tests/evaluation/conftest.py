@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 import torch.nn.functional as F
 from diffsfsr.evaluation.judges import Judges, find_judges
+from diffsfsr.evaluation.people import find_people
 from diffsfsr.models.face_mesh import Face, FaceMesh, find_task_file
 from diffsfsr.models.pictures import read_picture
+from diffsfsr.training.prepare import prepare
+from PIL import Image
 from torch import Tensor
 
 CELLS = ("Neutral", "Happy", "Sad", "Angry", "Surprised")  # the first of the 16
@@ -41,3 +44,17 @@ def cell() -> Callable[[str, str], tuple[Tensor, Face]]:
         return found[person, name]
 
     return read
+
+
+@pytest.fixture(scope="session")
+def prepared_people(tmp_path_factory) -> Path:
+    """openpeople's people, prepared as for training: each one's portrait; the 10th, a test person, has two photos."""
+    source, folder = find_people(), tmp_path_factory.mktemp("people")
+    for person in sorted(path.name for path in source.iterdir() if path.is_dir()):
+        (folder / "photos" / person).mkdir(parents=True)
+        for name in ("studio_portrait.jpg", "amateur_selfie.jpg")[: 2 if person == "P010" else 1]:
+            picture = Image.open(source / person / "assets" / name).convert("RGB")
+            picture.thumbnail((512, 512))
+            picture.save(folder / "photos" / person / name)
+    list(prepare(folder / "photos", folder / "prepared", FaceMesh.load(find_task_file([]))))
+    return folder / "prepared"

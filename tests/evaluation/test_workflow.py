@@ -66,6 +66,11 @@ def test_an_optional_input_that_is_newer_than_the_workflow_is_left_to_its_defaul
     assert "style" not in inputs and inputs["strength"] == 0.5
 
 
+def test_a_required_input_that_is_newer_than_the_workflow_has_its_default(workflow):
+    workflow["nodes"][2]["widgets_values"] = [42, "randomize"]
+    assert to_prompt(workflow, INFO)["7"]["inputs"]["strength"] == 1.0
+
+
 def test_a_muted_node_and_its_links_are_left_out(workflow):
     workflow["nodes"][0]["mode"] = 2
     prompt = to_prompt(workflow, INFO)
@@ -76,7 +81,7 @@ def test_a_muted_node_and_its_links_are_left_out(workflow):
 @pytest.mark.parametrize(
     ("node", "change", "message"),
     [
-        (2, {"widgets_values": [42, "randomize"]}, 'no value for "strength"'),
+        (2, {"widgets_values": []}, 'no value for "seed"'),
         (2, {"widgets_values": [42, "randomize", 0.5, "y", "more"]}, "belong to no input"),
         (2, {"type": "Reroute"}, "not known to ComfyUI"),
         (2, {"mode": 4}, "bypassed"),

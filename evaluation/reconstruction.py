@@ -1,0 +1,78 @@
+"""What the autoencoder alone loses, on test people's photos: no result can be better (ours)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL
+from torch import Tensor
+
+from ..models.blending import face_mask
+from ..training.photos import person_of, test_people
+from ..training.prepare import Shards
+from ..training.runs import everyone
+from .judges import Judges
+from .recognition import judge
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    photos: int
+    whole: float  # dB, mean over the photos; pixels beyond the photo's border left out
+    face: float  # dB, inside the face mask
+    cosine: float | None  # between the judge's codes of photo and reconstruction, mean; None without a judge
+    lowest: float | None
+    same: float | None  # the same between two photos of one person, mean
+    others: float | None  # and of two people
+
+    def markdown(self) -> str:
+        lines = [f"{self.photos} photos: {self.whole:.2f} dB, inside the face mask {self.face:.2f} dB."]
+        if self.cosine is not None:
+            lines.append(
+                f"The judge's cosine between photo and reconstruction: {self.cosine:.4f} on average, {self.lowest:.4f} "
+                f"at the lowest; of two photos of one person {self.same:.4f}, of two people {self.others:.4f}."
+            )
+        return "\n".join(lines)
+
+
+@torch.inference_mode()
+def measure(
+    autoencoder: AutoencoderKL, folders: Sequence[Path], judges: Judges | None, limit: int = 256
+) -> Reconstruction:
+    """folders: all prepared folders that were trained on, from which the test people follow."""
+    tested = test_people(everyone(list(folders)))
+    whole, face, before, after, people = [], [], [], [], []
+    for folder in folders:
+        shards = Shards(folder)
+        if shards.rendered:
+            continue
+        rows = [i for i, name in enumerate(shards.names) if person_of(name) in tested]
+        rows = rows[:: max(1, len(rows) * len(folders) // limit)]
+        for part in (rows[start : start + 16] for start in range(0, len(rows), 16)):
+            x, points = shards.rows("crop", part).float() / 127.5 - 1, shards.rows("points", part)
+            y = autoencoder.decode(autoencoder.encode(x).latent_dist.mode()).sample.clamp(-1, 1)
+            inside = shards.rows("inside", part).float()
+            whole.append(decibels(x, y, inside))
+            face.append(decibels(x, y, inside * face_mask(points, x.shape[-1])))
+            people += [person_of(shards.names[i]) for i in part]
+            if judges is not None:
+                before += [judge(judges, picture, p) for picture, p in zip(x, points, strict=True)]
+                after += [judge(judges, picture, p) for picture, p in zip(y, points, strict=True)]
+    found = float(torch.cat(whole).mean()), float(torch.cat(face).mean())
+    if judges is None:
+        return Reconstruction(len(people), *found, None, None, None, None)
+    photos, own = torch.stack(before), F.cosine_similarity(torch.stack(before), torch.stack(after))
+    cosine, same = photos @ photos.T, torch.tensor([[a == b for b in people] for a in people])
+    pairs = torch.ones_like(same).triu(1)
+    return Reconstruction(
+        len(people), *found, float(own.mean()), float(own.min()),
+        float(cosine[pairs & same].mean()), float(cosine[pairs & ~same].mean()),
+    )  # fmt: skip
+
+
+def decibels(x: Tensor, y: Tensor, where: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio of each picture; x, y (B, 3, S, S) in [-1, 1], where (B, 1, S, S) -> (B,)"""
+    error = ((x - y).square() * where).sum((1, 2, 3)) / (3 * where.sum((1, 2, 3))).clamp(min=1)
+    return 10 * torch.log10(4 / error)
