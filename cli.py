@@ -108,12 +108,12 @@ def render(args: argparse.Namespace) -> None:
 
 
 def train(args: argparse.Namespace) -> None:
-    from .training import denoiser_run, runs
+    from .training import decoder_run, denoiser_run, runs
 
     {
         "recogniser": runs.recogniser,
         "autoencoder": runs.autoencoder,
-        "decoder": runs.decoder,
+        "decoder": decoder_run.decoder,
         "denoiser": denoiser_run.denoiser,
     }[args.part](args)
 
@@ -293,8 +293,8 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--shape", default="resnet-face", choices=("resnet-face", "resnet-inner"), help="recogniser: which one"
     )
-    sub.add_argument("--autoencoder", type=Path, help="decoder, denoiser: what `train autoencoder` wrote")
-    sub.add_argument("--recogniser", type=Path, nargs="+", help="decoder, denoiser: what `train recogniser` wrote")
+    sub.add_argument("--autoencoder", type=Path, help="denoiser: what `train autoencoder` wrote")
+    sub.add_argument("--recogniser", type=Path, nargs="+", help="denoiser: what `train recogniser` wrote")
     sub.add_argument("--compile", action="store_true", help="faster steps after minutes of compilation")
     sub.add_argument("--from", dest="begin", type=Path, help="weights to start from: what this run wrote, or a "
                      "checkpoint; for the denoiser also a Stable Diffusion 1.5 (inpainting) .safetensors")  # fmt: skip

@@ -15,12 +15,13 @@ from torch import Tensor
 from ..models.checkpoint import fill, read_checkpoint
 from ..models.sampling import ESTIMATES, estimate
 from ..models.schedule import STEPS, Schedule
-from .batches import Batch, unit_vectors
+from .batches import Batch
 from .dataset import Dataset, encode_shards, join
 from .denoiser_run import frame_of
 from .photos import person_of, test_people
 from .prepare import Shards
 from .runs import everyone
+from .softened import reconstruction
 from .start import Start, begin
 from .train import Model
 
@@ -94,27 +95,6 @@ def measure_weights(
         one_step, midpoint, improved = (errors / count).tolist()
         rows.append(Row(checkpoint, pictures, weights, t_from, t_to, one_step, midpoint, improved, len(data)))
     return rows
-
-
-def reconstruction(
-    data: Dataset, t: Tensor, model: Model, sizes: tuple[int, ...], generator: torch.Generator
-) -> Batch:  # fmt: skip
-    """Pictures with their own codes, noised to t."""
-    scale, count = model.config.latent_scale, len(data)
-    return Batch(
-        z0=data.latents.float() * scale,
-        background=data.background.float() * scale,
-        mask=data.mask,
-        weight=data.mask * data.inside,
-        identity=unit_vectors(data.identity, sizes),
-        expression=data.blendshapes - model.conditioner.neutral,
-        pose=data.pose,
-        style=data.style,
-        keep=torch.ones(count, 3, dtype=torch.bool),
-        noise=torch.randn(data.latents.shape, generator=generator),
-        t=t,
-        swapped=torch.zeros(count, dtype=torch.bool),
-    )
 
 
 def squared_errors(model: Model, batch: Batch) -> tuple[Tensor, float]:

@@ -1,7 +1,7 @@
 """The training runs of the command line: they resume, write a curve and export weights. The loops are generators.
 
 Each run keeps in its folder: `state.pt` (to go on from), `curve.csv`, and what it has made so far, averaged, fp16.
-That of the denoiser is in denoiser_run.py.
+Those of the denoiser and of the decoder are in denoiser_run.py and decoder_run.py.
 """
 
 import argparse
@@ -12,7 +12,6 @@ from torch import Tensor
 
 from ..models.recogniser import Recogniser
 from .autoencoder import AutoencoderTraining, load_autoencoder, save_autoencoder, train_autoencoder
-from .decoder import DecoderTraining, refine_decoder
 from .driver import averaged_weights, changed, load_state, run
 from .photos import person_of, test_people
 from .prepare import Shards
@@ -48,18 +47,6 @@ def autoencoder(args: argparse.Namespace) -> None:
     begin = load_autoencoder(args.begin)[0] if args.begin else None
     steps = train_autoencoder(settings, groups, load_state(args.out), args.compile, begin)
     run(steps, args, settings.steps, lambda s: s.psnr, export)
-
-
-def decoder(args: argparse.Namespace) -> None:
-    """Refine `args.autoencoder` on whole crops; writes autoencoder.pt anew."""
-    if args.autoencoder is None or args.recogniser is None:
-        raise ValueError("got no --autoencoder or no --recogniser, want the files that these two runs wrote")
-    model, scale = load_autoencoder(args.autoencoder)
-    settings, features = changed(DecoderTraining(), args), Recogniser.load(args.recogniser[0])
-    crops = torch.cat(training_pictures(args.data, "crop"))
-    steps = refine_decoder(settings, model, features, crops, load_state(args.out), args.compile)
-    out = args.out / "autoencoder.pt"
-    run(steps, args, settings.steps, lambda s: s.psnr, lambda s: save_autoencoder(out, s.model, scale))
 
 
 def everyone(folders: list[Path]) -> list[str]:

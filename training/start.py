@@ -71,8 +71,8 @@ def begin(source: Path | None, autoencoder: Path | None, recognisers: Sequence[P
     if autoencoder is not None:
         network, scale = load_autoencoder(autoencoder)
         config = dataclasses.replace(config, **shape_of(network, scale))
-    in_time = config.tokens_in_time or (config.name == "mini" and mini().tokens_in_time)
-    config = dataclasses.replace(config, tokens_in_time=in_time, **identity_of(found))
+    newest = {"tokens_in_time": True, "face_fill": "light"} if config.name == "mini" else {}  # older files lack them
+    config = dataclasses.replace(config, **newest, **identity_of(found))
     return Start(config, network, found, weights["unet"], weights["conditioner"], before)
 
 

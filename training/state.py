@@ -7,7 +7,13 @@ from typing import Protocol
 import torch
 from torch import nn
 
-PARTS = ("model", "averaged", "optimiser")  # attributes of a step that have a state of their own
+PARTS = (
+    "model",
+    "averaged",
+    "optimiser",
+    "adversary",
+    "adversary_optimiser",
+)  # attributes of a step that have a state of their own
 
 
 class Stateful(Protocol):

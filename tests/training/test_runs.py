@@ -126,6 +126,26 @@ def test_a_checkpoint_alone_is_enough_to_go_on(first_run, twelve_people, drawn_p
         assert grid.size == (128, 3 * 128) and np.asarray(grid).std() > 10
 
 
+def test_a_checkpoints_decoder_is_refined_and_nothing_else(first_run, twelve_people, tmp_path):
+    source = first_run[0] / "mini.safetensors"
+    assert main(["train", "decoder", "--data", str(twelve_people), "--out", str(tmp_path), "--steps=1", "--batch=2",
+                 "--from", str(source)]) == 0  # fmt: skip
+    (config, weights), (before, old) = (read_checkpoint(path) for path in (tmp_path / "mini.safetensors", source))
+    assert config == before
+    changed = {
+        key for part in weights for key, value in weights[part].items() if not torch.equal(value, old[part][key])
+    }
+    assert changed and all(key.startswith(("decoder.", "post_quant_conv.")) for key in changed)
+    saved = torch.load(tmp_path / "autoencoder.pt", weights_only=True)
+    for key, value in saved["weights"].items():
+        torch.testing.assert_close(weights["vae"][key], value.float(), atol=1e-3, rtol=1e-3)
+
+
+def test_a_decoder_needs_something_to_start_from(twelve_people, tmp_path, capsys):
+    assert main(["train", "decoder", "--data", str(twelve_people), "--out", str(tmp_path)]) == 2
+    assert "want --from with a checkpoint of this pack" in capsys.readouterr().err
+
+
 def test_errors_of_the_estimates_are_tabled_for_raw_and_averaged_weights(first_run, twelve_people, tmp_path, capsys):
     command = ["estimates", "--checkpoint", str(first_run[0] / "mini.safetensors"), "--data", str(twelve_people)]
     assert main([*command, "--out", str(tmp_path / "table.csv")]) == 0
