@@ -1,7 +1,7 @@
 """Tells photos from decoded pictures, for the decoder's training (Goodfellow et al. 2014; in latent diffusion as here).
 
 It looks at patches of pixels, and at what a trained recogniser's first layers see, which learns from fewer pictures
-(Sauer et al. 2021).
+(Sauer et al. 2021); at brightness alone, since it is to sharpen, and would paint colours as well (ours).
 """
 
 import torch
@@ -25,7 +25,7 @@ class Adversary(nn.Module):
         ]  # a list: not saved; 56 and 28 pixels wide
         widths = recogniser.config["widths"]
         self.patches = nn.Sequential(
-            nn.Conv2d(3, 32, 4, 2, 1), nn.LeakyReLU(0.2),
+            nn.Conv2d(1, 32, 4, 2, 1), nn.LeakyReLU(0.2),
             nn.Conv2d(32, 64, 4, 2, 1), nn.GroupNorm(8, 64), nn.LeakyReLU(0.2),
             nn.Conv2d(64, 128, 4, 2, 1), nn.GroupNorm(8, 128), nn.LeakyReLU(0.2),
             nn.Conv2d(128, 1, 3, 1, 1),
@@ -36,13 +36,14 @@ class Adversary(nn.Module):
         )
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """x (B, 3, 128, 128) in [-1, 1], frame mini-128 -> what the recogniser sees of it, fine and less fine."""
-        fine = self.seen[0](x[FACE])
+        """x (B, 3, 128, 128) in [-1, 1], frame mini-128 -> what the recogniser sees in its brightness, fine, coarse"""
+        fine = self.seen[0](x[FACE].mean(1, keepdim=True).expand(-1, 3, -1, -1))
         return [fine, self.seen[1](fine)]
 
     def forward(self, x: Tensor, features: list[Tensor]) -> list[Tensor]:
         """One map of each view, positive where it looks like a photo."""
-        return [self.patches(x), *(head(seen) for head, seen in zip(self.heads, features, strict=True))]
+        heads = [head(seen) for head, seen in zip(self.heads, features, strict=True)]
+        return [self.patches(x.mean(1, keepdim=True)), *heads]
 
 
 def fooling_loss(found: list[Tensor]) -> Tensor:
