@@ -23,7 +23,9 @@ from .workflow import find_node, to_prompt
 WORKFLOW = PACK / "workflows" / "portrait_from_selfie.json"
 SELFIE, SCENE = "P009", "P003"
 MIB = 1 << 20
-LONGEST, SIDE = 768, 512  # sides of photos and of video frames, pixels
+LONGEST, SIDE, FACE = 768, 512, 128  # sides of photos, of video frames and of the bundled model's faces, pixels
+# bytes of one frame: as it comes in and goes out; its face cut out, shown and painted, and the mask
+ONE_FRAME = 4 * (2 * 3 * SIDE**2 + (3 * 3 + 1) * FACE**2)
 SETTINGS = {"sampler_name": "euler", "scheduler": "simple"}
 
 
@@ -87,11 +89,11 @@ class Video:
     frames: int
     before: float  # MiB, after a run of one frame, with all networks loaded
     peak: float  # MiB
-    images: float  # MiB that the frames themselves take, as they come in and as they go out
+    images: float  # MiB that the pictures on the wires take, frames and faces
 
     @property
     def beside(self) -> float:
-        """MiB at the peak, beside the frames."""
+        """MiB at the peak, beside the pictures."""
         return self.peak - self.before - self.images
 
 
@@ -114,7 +116,7 @@ def videos(host: Host, lengths: list[int], steps: int) -> Iterator[Video]:
         prompt["frames"]["inputs"]["amount"] = frames
         with meter.peak() as peak:
             host.run(prompt)
-        yield Video(frames, before, peak[0], 2 * frames * SIDE * SIDE * 3 * 4 / MIB)
+        yield Video(frames, before, peak[0], frames * ONE_FRAME / MIB)
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,7 @@ def report(host: Host, what: str, count: int, steps: int) -> Iterator[str]:
             if number in (1, 20) or number % 50 == 0 or number == count:
                 yield f"| {number} | {memory:.0f} |"
     elif what == "video":
-        yield f"| frames of {SIDE}x{SIDE} | peak, MiB | of it frames, in and out | beside them |\n|---|---|---|---|"
+        yield f"| frames of {SIDE}x{SIDE} | peak, MiB | of it on the wires | beside that |\n|---|---|---|---|"
         for video in videos(host, [count // 10, count // 3, count], steps):
             yield f"| {video.frames} | {video.peak:.0f} | {video.images:.0f} | {video.beside:.0f} |"
     else:

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-import comfy.model_management
-import comfy.utils
 from comfy_api.latest import io, ui
 
 from ..models.face_choice import PASS_THROUGH, SKIP, STOP
 from ..models.smoothing import smooth_faces
 from .compat import only_known
-from .faces import chosen, face_inputs, given_inputs, known_faces, without_face_input
+from .faces import chosen, face_inputs, given_inputs, known_faces, reporting, without_face_input
 from .pictures import colours, from_mask, outlined, picture_at, put_back, to_image
 from .types import CATEGORY, BackgroundType, DiffSFSRType, Loaded, Scene
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from ..models.face_mesh import Face
 
 
 class DiffSFSRExtractBackground(io.ComfyNode):
@@ -94,8 +89,8 @@ class DiffSFSRExtractBackground(io.ComfyNode):
         encoders = diffsfsr.ready()
         known = known_faces(encoders.mesh, image, face_landmarks, bboxes)
         choose, what = chosen(face, face_number), "background picture"
-        with_progress = reporting(known, len(image))
-        found = encoders.find(partial(picture_at, image), len(image), choose, what, without_face, with_progress)
+        known = reporting(known, len(image))
+        found = encoders.find(partial(picture_at, image), len(image), choose, what, without_face, known)
         found = smooth_faces(found, smoothing)
         if without_face == SKIP:
             shown = [i for i, faces in enumerate(found) if faces]
@@ -103,18 +98,6 @@ class DiffSFSRExtractBackground(io.ComfyNode):
         scene = Scene(**vars(encoders.cut_out(partial(picture_at, image), found, own)), image=image)
         crops, masks = to_image(scene.crop), scene.mask[:, 0]
         return io.NodeOutput(scene, crops, masks, ui=ui.PreviewImage(outlined(crops, masks), cls=cls))
-
-
-def reporting(known: Callable[[int], list[Face] | None], count: int) -> Callable[[int], list[Face] | None]:
-    """`known`, which is asked once for each of `count` pictures: it shows the progress, and users can stop there."""
-    progress = comfy.utils.ProgressBar(count)
-
-    def ask(i: int) -> list[Face] | None:
-        comfy.model_management.throw_exception_if_processing_interrupted()
-        progress.update_absolute(i)
-        return known(i)
-
-    return ask
 
 
 class DiffSFSRPasteFaceBack(io.ComfyNode):

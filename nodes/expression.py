@@ -11,7 +11,7 @@ from ..models.labels import read_labels
 from ..models.references import FILE, References
 from ..models.words import Words
 from .compat import only_known
-from .faces import chosen, face_inputs, given_inputs, known_faces, without_face_input
+from .faces import chosen, face_inputs, given_inputs, known_faces, reporting, without_face_input
 from .pictures import from_image, picture_at, to_image
 from .types import CATEGORY, DiffSFSRType, ExpressionType, Loaded, on_cpu
 
@@ -182,7 +182,7 @@ class DiffSFSRExpressionFromImage(io.ComfyNode):
             if len(neutral) != 1:
                 raise ValueError(f"got {len(neutral)} neutral photos, want one")
             rest = from_image(neutral, "neutral photo")[0]
-        known = known_faces(encoders.mesh, image, face_landmarks, bboxes)
+        known = reporting(known_faces(encoders.mesh, image, face_landmarks, bboxes), len(image))
         pictures, choose = partial(picture_at, image, what="expression photo"), chosen(face, face_number)
         expression = encoders.expressions(pictures, len(image), rest, choose, intensity, without_face, known)
         return io.NodeOutput(on_cpu(expression))

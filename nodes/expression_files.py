@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import comfy.model_management
+import comfy.utils
 import folder_paths
 from comfy_api.latest import io, ui
 
@@ -15,6 +17,7 @@ from .load import EXPRESSIONS, expression_output
 from .types import CATEGORY, BackgroundType, DiffSFSRType, ExpressionType, Loaded, Scene, on_cpu
 
 PICKS = ("nearest head pose", "random")
+AT_ONCE = 20  # photos, then users can stop
 
 
 def expression_output_wire() -> ExpressionType.Output:
@@ -166,8 +169,10 @@ class DiffSFSRExpressionFromFolder(io.ComfyNode):
         encoders = diffsfsr.ready()
         out = Path(folder_paths.get_output_directory()) / "expression_libraries" / f"{folder}.safetensors"
         out.parent.mkdir(parents=True, exist_ok=True)
-        for progress in build(Path(folder_paths.get_input_directory()) / folder, out, encoders.mesh):
-            left_out = len(progress.rejected)
+        bar = comfy.utils.ProgressBar(1)
+        for progress in build(Path(folder_paths.get_input_directory()) / folder, out, encoders.mesh, AT_ONCE):
+            comfy.model_management.throw_exception_if_processing_interrupted()  # what was read is kept
+            bar.update_absolute(progress.done, progress.of)
         library = UserLibrary.load(out)
         if pick == PICKS[0]:
             if background is None:
@@ -177,7 +182,8 @@ class DiffSFSRExpressionFromFolder(io.ComfyNode):
             rows = [library.random(label, seed)]
         expression = library.expression(rows, encoders.conditioner.neutral)
         photos = ", ".join(library.photos[row] for row in rows)
-        said = f"{photos}\n{len(library.photos)} photos read, {left_out} left out: see {out.with_suffix('.json').name}"
+        kept, left_out = len(library.photos), len(progress.rejected)
+        said = f"{photos}\n{kept} photos read, {left_out} left out: see {out.with_suffix('.json').name}"
         strengthened = Expression(expression.code * intensity, expression.name)
         return io.NodeOutput(on_cpu(strengthened), photos, ui=ui.PreviewText(said))
 

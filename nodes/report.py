@@ -8,7 +8,7 @@ from ..models.encoders import Encoders
 from ..models.face_mesh import BLENDSHAPES
 from ..models.library import STILL
 from .compat import only_known
-from .faces import chosen, face_inputs
+from .faces import chosen, face_inputs, stoppable
 from .pictures import from_image
 from .types import CATEGORY, DiffSFSRType, Loaded
 
@@ -82,8 +82,9 @@ class DiffSFSRFaceReport(io.ComfyNode):
                 f"got {len(ones)} pictures to compare with {len(others)}, want as many, or one on one side"
             )
         encoders, choose = diffsfsr.ready(), chosen(face, face_number)
-        lines, numbers = [], []
+        lines, numbers, at = [], [], stoppable(count)
         for i in range(count):
+            at(i)
             one, other = ones[min(i, len(ones) - 1)], others[min(i, len(others) - 1)]
             cosine, by_pack, expression, turn = compare(encoders, one, other, choose, f"{i + 1} of {count}")
             yaw, pitch, roll = turn.tolist()

@@ -49,7 +49,7 @@ def furnished(host: Host, people: list[Path], tmp_path_factory) -> Iterator[Host
         "selfie.png": fitted(people[8] / "amateur_selfie.jpg"),
         "selfie_2.png": fitted(people[4] / "amateur_selfie.jpg"),
         "background.png": portraits[0],
-        "expression.png": emotions.crop((width * 5 // 4, 0, width * 7 // 4, height * 4 // 5)),
+        "expression.png": emotions.crop((width * 6 // 5, height * 3 // 20, width * 11 // 6, height * 7 // 8)),
         "group.png": group,
     }
     for name, picture in pictures.items():

@@ -25,8 +25,10 @@ SET = """([type, values]) => {
 }"""
 BOXES = """() => window.app.graph.nodes.map(node => [node.title, ...node.pos, ...node.size])"""
 BOUNDS = """() => {
-    const boxes = [...window.app.graph.nodes.map(node => [node.pos[0], node.pos[1] - 30, ...node.size]),
-                   ...window.app.graph.groups.map(group => [...group.pos, ...group.size])]
+    const above = 50  // a node's title and badge
+    const {nodes, groups} = window.app.graph
+    const boxes = [...nodes.map(({pos: [x, y], size: [wide, high]}) => [x, y - above, wide, high + above]),
+                   ...groups.map(group => [...group.pos, ...group.size])]
     const [left, top] = [0, 1].map(axis => Math.min(...boxes.map(box => box[axis])))
     const [right, bottom] = [0, 1].map(axis => Math.max(...boxes.map(box => box[axis] + box[axis + 2])))
     return [left, top, right - left, bottom - top]
@@ -77,6 +79,15 @@ class FrontEnd:
         self.page.wait_for_function(OPEN, arg=name)
         self.page.wait_for_timeout(1000)  # in which complaints about missing nodes or files appear
 
+    def load(self, workflow: dict) -> None:
+        """Open a workflow as from a file that is dropped on the canvas."""
+        self.page.evaluate("workflow => window.app.loadGraphData(workflow)", workflow)
+        self.page.wait_for_timeout(1000)  # in which complaints about missing nodes or files appear
+
+    def prompt(self) -> dict[str, dict]:
+        """What the graph would send to the host."""
+        return self.page.evaluate("async () => (await window.app.graphToPrompt()).output")
+
     def set(self, node_type: str, **values: object) -> None:
         """Change values of the one node of a type."""
         self.page.evaluate(SET, [node_type, values])
@@ -93,7 +104,8 @@ class FrontEnd:
         """Press Run and wait for a good end; returns the host's record: prompt, outputs, status. Nothing is cached."""
         self.page.request.post(f"{self.url}/free", data={"free_memory": True})
         before = set(self.get("/history"))
-        self.page.get_by_test_id("queue-button").get_by_role("button", name="Run").first.click()
+        queue, button = self.page.get_by_test_id("queue-button"), self.page.get_by_role("button", name="Run")
+        queue.and_(button).or_(queue.locator(button)).first.click()  # on older front ends it is around the button
         end = time.monotonic() + SECONDS
         while time.monotonic() < end:
             self.page.wait_for_timeout(200)
@@ -117,12 +129,13 @@ class FrontEnd:
 
     def take_picture(self, path: Path, width: int = 1500, margin: int = 12) -> None:
         """The whole graph as a JPEG of that width, without the bars around it."""
-        self.page.mouse.move(800, 600)  # off the buttons, whose tooltips would be in the picture
+        self.page.mouse.move(800, 600)  # off the buttons, whose tooltips would stay
         left, top, wide, high = self.page.evaluate(BOUNDS)
         scale = (width - 2 * margin) / wide
         self.page.set_viewport_size({"width": width, "height": round(high * scale) + 2 * margin})
         self.page.evaluate("() => window.app.extensionManager.command.execute('Workspace.ToggleFocusMode')")
         self.page.evaluate(LOOK_AT, [left, top, scale, margin])
+        self.page.mouse.move(3, 3)  # and off the nodes
         self.page.wait_for_timeout(1000)
         path.parent.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=path, type="jpeg", quality=70, timeout=SECONDS * 1000)

@@ -21,6 +21,7 @@ WIRE = """() => {
     for (const [number, name] of ['selfie', 'background'].entries()) {
         const photo = add('LoadImage', [0, 60 + 420 * number])
         set(photo, 'image', `${name}.png`)
+        photo.setSize([315, 340])
         photo.connect(0, portrait, name)
     }
     const save = add('DiffSFSRSavePortrait', [820, 60])

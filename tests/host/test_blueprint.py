@@ -4,7 +4,7 @@ import json
 
 import pytest
 from diffsfsr.evaluation.host import PACK
-from diffsfsr.evaluation.workflow import find_node, to_prompt
+from diffsfsr.evaluation.workflow import WIDGET_TYPES, find_node, to_prompt
 
 pytestmark = pytest.mark.host
 
@@ -31,9 +31,9 @@ def test_it_is_one_node_with_the_ends_of_its_subgraph(blueprint):
     assert "people who agreed" in blueprint["extra"]["BlueprintDescription"]
 
 
-def test_its_links_join_sockets_of_one_type(host, blueprint):
+def test_its_links_join_sockets_of_one_type(blueprint):
     (subgraph,) = blueprint["definitions"]["subgraphs"]
-    known, nodes = host.get("/object_info"), {node["id"]: node for node in subgraph["nodes"]}
+    nodes = {node["id"]: node for node in subgraph["nodes"]}
     for link in subgraph["links"]:
         inside = link["origin_id"] != INPUT, link["target_id"] != OUTPUT
         source = nodes[link["origin_id"]]["outputs"] if inside[0] else subgraph["inputs"]
@@ -42,10 +42,23 @@ def test_its_links_join_sockets_of_one_type(host, blueprint):
         assert start["type"] == end["type"] == link["type"]
         assert link["id"] in (start["links"] if inside[0] else start["linkIds"])
         assert [link["id"]] == ([end["link"]] if inside[1] else end["linkIds"])
-    for node in nodes.values():
-        inputs = known[node["type"]]["input"]
-        assert {socket["name"] for socket in node["inputs"]} == set(inputs["required"] | inputs.get("optional", {}))
-        assert [output["type"] for output in node["outputs"]] == known[node["type"]]["output"]
+
+
+def test_its_nodes_have_the_sockets_that_they_have_today(host, blueprint):
+    (subgraph,) = blueprint["definitions"]["subgraphs"]
+    known = host.get("/object_info")
+    for node in subgraph["nodes"]:
+        info, sockets, widgets = known[node["type"]], {}, set()
+        for name, (kind, *rest) in (info["input"]["required"] | info["input"].get("optional", {})).items():
+            sockets[name] = "COMBO" if isinstance(kind, list) else kind
+            if sockets[name] in WIDGET_TYPES and not (rest and rest[0].get("forceInput")):
+                widgets.add(name)
+        assert {socket["name"]: socket["type"] for socket in node["inputs"]} == sockets, node["type"]
+        assert {socket["name"] for socket in node["inputs"] if "widget" in socket} == widgets, node["type"]
+        outputs = list(zip(info["output_name"], info["output"], strict=True))
+        assert [(output["name"], output["type"]) for output in node["outputs"]] == outputs, node["type"]
+        values = [value for value in node["widgets_values"] if value != "fixed"]  # the front end's, beside a seed
+        assert len(values) == len(widgets), node["type"]
 
 
 def test_it_runs(host, people, blueprint):

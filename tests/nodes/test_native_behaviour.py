@@ -281,10 +281,16 @@ def test_a_run_stops_within_the_step_in_which_it_is_interrupted(diffsfsr, run, b
     assert calls == {"steps": 3, "finished": 2}
 
 
-def test_a_search_for_faces_stops_at_the_next_frame(run, diffsfsr, people):
+@pytest.mark.parametrize("node", ["DiffSFSRExtractBackground", "DiffSFSRExpressionFromImage", "DiffSFSRFaceReport"])
+def test_a_search_for_faces_stops_at_the_next_frame(run, diffsfsr, people, node):
     import comfy.model_management
 
+    inputs = {"diffsfsr": diffsfsr, "face": "largest", "face_number": 0}
+    if node == "DiffSFSRFaceReport":
+        inputs |= {"first": people(2), "second": people(5)}
+    else:
+        inputs |= {"image": people(2)} | ({"intensity": 1.0} if node == "DiffSFSRExpressionFromImage" else {})
     comfy.model_management.interrupt_current_processing()
     with pytest.raises(comfy.model_management.InterruptProcessingException):
-        run("DiffSFSRExtractBackground", diffsfsr=diffsfsr, image=people(2), face="largest", face_number=0)
-    run("DiffSFSRExtractBackground", diffsfsr=diffsfsr, image=people(2), face="largest", face_number=0)
+        run(node, **inputs)
+    run(node, **inputs)

@@ -79,8 +79,8 @@ def test_sockets_and_links_are_those_of_the_nodes(workflow, object_info):
         for socket in node["inputs"]:
             if "widget" not in socket:
                 assert known[socket["name"]][0] == socket["type"]
-        sockets = {socket["name"] for socket in node["inputs"]}
-        assert set(known) <= sockets
+        if node["type"].startswith("DiffSFSR"):  # later hosts give their own nodes more inputs, too
+            assert set(known) <= {socket["name"] for socket in node["inputs"]}
     for identifier, source, output, target, slot, kind in workflow["links"]:
         assert identifier in nodes[source]["outputs"][output]["links"]
         assert nodes[source]["outputs"][output]["type"] == kind
