@@ -11,6 +11,7 @@ import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -79,10 +80,9 @@ def evaluate(
     def is_label(expression: str) -> bool:
         return expressions == "labels" or expression in model.encoders.library.labels
 
-    def wanted(row: Triple) -> Expression:
-        return model.expression(
-            row.expression if is_label(row.expression) else read_picture(Path(expressions) / row.expression)
-        )
+    @cache
+    def wanted(expression: str) -> Expression:
+        return model.expression(expression if is_label(expression) else read_picture(Path(expressions) / expression))
 
     panel = None
     if judges is not None:
@@ -90,9 +90,8 @@ def evaluate(
         photos = [Path(expressions) / name for name in photos]
         panel = Panel(judges, model.encoders, [identities / name for name in people], photos)
     for row in rows:
-        what = wanted(row)
         scene = model.background(read_picture(backgrounds / row.background))
-        pictures, _ = model.generate(people[row.identity], what, scene, seed=seed)
+        pictures, _ = model.generate(people[row.identity], wanted(row.expression), scene, seed=seed)
         write_picture(out / "results" / f"{row.stem}.png", pictures[0], model.config.name)
         both = {"result": pictures[0], "unchanged": scene.pictures[0]}
         faces = {which: face_at(model.encoders.mesh.find(picture), scene) for which, picture in both.items()}
@@ -103,7 +102,7 @@ def evaluate(
         for column, (which, wish) in columns.items():
             if wish is None:
                 continue
-            what, place = wanted(wish), list(people).index(wish.identity)
+            what, place = wanted(wish.expression), list(people).index(wish.identity)
             found = both[which], faces[which]
             item[column] = {"wanted": wanted_actions(what)}
             item[column] |= measure(model, *found, people[wish.identity], what, scene, own, gallery, place)

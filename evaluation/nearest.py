@@ -13,7 +13,7 @@ from ..training.photos import SUFFIXES, person_of, test_people
 from ..training.prepare import Shards
 from ..training.runs import everyone
 from .judges import SAME_PERSON, Judges
-from .recognition import judge_code
+from .recognition import judge_rows
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,8 @@ def training_faces(folders: Sequence[Path], judges: Judges) -> tuple[list[str], 
     for shards in map(Shards, folders):
         rows = [i for i, name in enumerate(shards.names) if person_of(name) not in tested]
         people += [person_of(shards.names[i]) for i in rows]
-        for part in torch.tensor(rows).split(256):
-            crops, points = shards.rows("crop", part.tolist()), shards.rows("points", part.tolist())
-            codes += [judge_code(judges, x / 127.5 - 1, p) for x, p in zip(crops.float(), points, strict=True)]
-    return people, torch.stack(codes)
+        codes.append(judge_rows(judges, shards, rows))
+    return people, torch.cat(codes)
 
 
 def nearest(

@@ -99,8 +99,7 @@ def read_shards(folder: Path, people: set[str], judges: Judges | None = None) ->
         raise ValueError(f"{folder} holds no photos of the people wanted; run `python cli.py prepare` first")
     judged = None
     if judges is not None:
-        crops, points = shards.rows("crop", rows), shards.rows("points", rows)
-        judged = torch.stack([judge(judges, x.float() / 127.5 - 1, p) for x, p in zip(crops, points, strict=True)])
+        judged = F.normalize(judge_rows(judges, shards, rows), dim=-1)
     return Faces([found[i] for i in rows], shards.rows("face", rows), judged)
 
 
@@ -131,6 +130,15 @@ def read_people(folder: Path, mesh: FaceMesh, judges: Judges | None = None) -> F
 def judge(judges: Judges, picture: Tensor, points: Tensor) -> Tensor:
     """picture (3, H, W) in [-1, 1], the mesh's points (478, 2) in it -> (128,), a unit vector."""
     return F.normalize(judge_code(judges, picture, points), dim=-1)
+
+
+def judge_rows(judges: Judges, shards: Shards, rows: list[int], batch: int = 256) -> Tensor:
+    """(K, 128) of some rows of a prepared folder, as judge_code gives them."""
+    codes = []
+    for part in (rows[start : start + batch] for start in range(0, len(rows), batch)):
+        pictures = zip(shards.rows("crop", part), shards.rows("points", part), strict=True)
+        codes += [judge_code(judges, x.float() / 127.5 - 1, points) for x, points in pictures]
+    return torch.stack(codes) if codes else torch.empty(0, 128)
 
 
 def judge_code(judges: Judges, picture: Tensor, points: Tensor) -> Tensor:

@@ -1,25 +1,20 @@
 """`train decoder`: the last stage, a decoder that finishes what the denoiser makes. The latents stay what they are."""
 
 import argparse
-from pathlib import Path
 
 import torch
-from safetensors import safe_open
 
-from ..models.checkpoint import fill, save_checkpoint
+from ..models.checkpoint import save_checkpoint
 from ..models.recogniser import Recogniser
 from .adversary import Adversary
 from .autoencoder import save_autoencoder
-from .dataset import Dataset, encode_shards, join
 from .decoder import DecoderTraining, refine_decoder
-from .denoiser_run import frame_of
+from .denoiser_run import encoded, frame_of
 from .driver import changed, load_state, run
-from .photos import test_people
 from .prepare import Shards
-from .runs import everyone, training_pictures
+from .runs import training_pictures
 from .softened import Softened
-from .start import Start, begin
-from .train import Model
+from .start import begin, pictures_seen, trained_model
 
 
 def decoder(args: argparse.Namespace) -> None:
@@ -28,14 +23,13 @@ def decoder(args: argparse.Namespace) -> None:
     if args.begin is None or not photos:
         raise ValueError("want --from with a checkpoint of this pack, and prepared photos in --data")
     args.out.mkdir(parents=True, exist_ok=True)
-    start = begin(args.begin, None, None, frame_of(photos))
-    model, scale, denoiser = start.autoencoder, start.config.latent_scale, denoiser_of(start)
+    start = begin(args.begin, None, None, frame_of(photos), renew=False)
+    model, scale, denoiser = start.autoencoder, start.config.latent_scale, trained_model(start)
     recogniser = next((each for each in start.recognisers.values() if isinstance(each, Recogniser)), None)
     if recogniser is None:
         raise ValueError(f"got {args.begin.name}, trained with packs alone, want one with a recogniser of this pack")
-    latents = Softened(denoiser, encoded(photos, start, args.out / "dataset.safetensors"), start.sizes)
-    with safe_open(args.begin, framework="pt") as file:
-        seen = int(file.metadata()["step"])
+    data = encoded(photos, start, args.out / "dataset.safetensors", mirror=False)
+    latents, seen = Softened(denoiser, data, start.sizes), pictures_seen(args.begin)
 
     def export(step) -> None:
         save_autoencoder(args.out / "autoencoder.pt", step.model, scale)
@@ -45,21 +39,3 @@ def decoder(args: argparse.Namespace) -> None:
     settings, crops = changed(DecoderTraining(), args), torch.cat(training_pictures(photos, "crop"))
     steps = refine_decoder(settings, model, Adversary(recogniser), crops, latents, load_state(args.out), args.compile)
     run(steps, args, settings.steps, lambda s: s.psnr, export)
-
-
-def denoiser_of(start: Start) -> Model:
-    model = Model(start.config).requires_grad_(False)
-    fill(model.denoiser.unet, start.unet, "unet")
-    fill(model.conditioner, start.conditioner, "conditioner")
-    return model
-
-
-def encoded(folders: list[Path], start: Start, cache: Path) -> Dataset:
-    """One row for each training picture, in the order of training_pictures."""
-    if cache.is_file():
-        return Dataset.load(cache)
-    tested, light = test_people(everyone(folders)), start.config.face_fill == "light"
-    networks = start.autoencoder, start.recognisers
-    data = join([encode_shards(folder, *networks, tested, {}, mirror=False, light=light) for folder in folders])
-    data.save(cache)
-    return data

@@ -40,7 +40,7 @@ def denoiser(args: argparse.Namespace) -> None:
     start.autoencoder.to(place.device)
     start.recognisers.to(place.device)
     with place.main_process_first():
-        data = encoded(args, start, place.device)
+        data = encoded(args.data, start, args.out / "dataset.safetensors", device=place.device)
     scale = start.config.latent_scale
     rgb, bias = fit_preview(data.latents[:96].float().to(place.device) * scale, start.autoencoder, scale)
     config = dataclasses.replace(start.config, latent_rgb=rgb, latent_rgb_bias=bias)
@@ -81,9 +81,13 @@ def frame_of(folders: list[Path]) -> str:
     return names[0]
 
 
-def encoded(args: argparse.Namespace, start: Start, device: torch.device) -> Dataset:
-    """The pictures as the denoiser sees them, from the run's folder where they are there."""
-    cache = args.out / "dataset.safetensors"
+def encoded(
+    folders: list[Path], start: Start, cache: Path, mirror: bool = True, device: torch.device | str = "cpu"
+) -> Dataset:
+    """The training pictures as the denoiser sees them, from the cache where they are there.
+
+    mirror  photos also the other way round; without it, there is a row for each of training_pictures, in their order
+    """
     if cache.is_file():
         data = Dataset.load(cache)
         if data.identity.shape[-1] != sum(start.sizes) or data.latents.shape[1] != start.config.latent_channels:
@@ -91,7 +95,7 @@ def encoded(args: argparse.Namespace, start: Start, device: torch.device) -> Dat
                 f"{cache} was made with other recognisers or another autoencoder; delete it, or change --out"
             )
         return data
-    people = everyone(args.data)
+    people = everyone(folders)
     numbers = {person: i for i, person in enumerate(sorted({person_of(name) for name in people}))}
     data = join(
         [
@@ -102,10 +106,11 @@ def encoded(args: argparse.Namespace, start: Start, device: torch.device) -> Dat
                 test_people(people),
                 numbers,
                 (i + 1) << 32,
+                mirror=mirror,
                 light=start.config.face_fill == "light",
                 device=device,
             )
-            for i, folder in enumerate(args.data)
+            for i, folder in enumerate(folders)
         ]
     )
     data.save(cache)

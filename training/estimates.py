@@ -9,10 +9,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
-from ..models.checkpoint import fill, read_checkpoint
 from ..models.sampling import ESTIMATES, estimate
 from ..models.schedule import STEPS, Schedule
 from .batches import Batch
@@ -22,7 +20,7 @@ from .photos import person_of, test_people
 from .prepare import Shards
 from .runs import everyone
 from .softened import reconstruction
-from .start import Start, begin
+from .start import Start, begin, pictures_seen, trained_model
 from .train import Model
 
 RANGES = ((0, 200), (200, 400), (400, 600), (600, 800), (800, STEPS))
@@ -43,14 +41,8 @@ class Row:
 
 def measure(checkpoint: Path, folders: list[Path], limit: int, seed: int = 0) -> list[Row]:
     """checkpoint: a file of this pack; with state.pt beside it, as in a run's folder, raw weights are measured, too."""
-    start = begin(checkpoint, None, None, frame_of(folders))
-    data = test_data(folders, start, limit)
-    config, weights = read_checkpoint(checkpoint, parts=("unet", "conditioner"))
-    model = Model(config)
-    for part, network in (("unet", model.denoiser.unet), ("conditioner", model.conditioner)):
-        fill(network, weights[part], part)
-    with safe_open(checkpoint, framework="pt") as file:
-        seen = int(file.metadata()["step"])
+    start = begin(checkpoint, None, None, frame_of(folders), renew=False)
+    data, model, seen = test_data(folders, start, limit), trained_model(start), pictures_seen(checkpoint)
     rows = measure_weights(model, data, start.sizes, seed, checkpoint.name, seen, "averaged")
     state = checkpoint.parent / "state.pt"
     if state.is_file():

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from ..models.autoencoder import build_autoencoder
@@ -38,13 +39,16 @@ class Start:
         return tuple(sizes_of(self.recognisers).values())
 
 
-def begin(source: Path | None, autoencoder: Path | None, recognisers: Sequence[Path] | None, frame: str) -> Start:
+def begin(
+    source: Path | None, autoencoder: Path | None, recognisers: Sequence[Path] | None, frame: str, renew: bool = True
+) -> Start:
     """Raises ValueError where the files given are not enough, or do not fit each other.
 
     source       None, a checkpoint of this pack, or one of Stable Diffusion 1.5; the last two bring an autoencoder
     autoencoder  what `train autoencoder` wrote, or a checkpoint of this pack
     recognisers  what `train recogniser` wrote, or folders with an insightface pack
     frame        that of the prepared pictures
+    renew        an older mini gets what is new, since it is to be trained; without it, a checkpoint is as its file says
     """
     if source is None:
         if autoencoder is None or recognisers is None:
@@ -71,7 +75,7 @@ def begin(source: Path | None, autoencoder: Path | None, recognisers: Sequence[P
     if autoencoder is not None:
         network, scale = load_autoencoder(autoencoder)
         config = dataclasses.replace(config, **shape_of(network, scale))
-    newest = {"tokens_in_time": True, "face_fill": "light"} if config.name == "mini" else {}  # older files lack them
+    newest = {"tokens_in_time": True, "face_fill": "light"} if renew and config.name == "mini" else {}
     config = dataclasses.replace(config, **newest, **identity_of(found))
     return Start(config, network, found, weights["unet"], weights["conditioner"], before)
 
@@ -95,6 +99,20 @@ def build_model(start: Start, config: Config, data: Dataset, faces: Callable[[],
         weights["identity.0.weight"] = translate(weights["identity.0.weight"], start, faces)
         fill(model.conditioner, weights, "conditioner")
     return model.train().requires_grad_(True)
+
+
+def trained_model(start: Start) -> Model:
+    """The model of a checkpoint as it is, not to be trained."""
+    model = Model(start.config).requires_grad_(False)
+    fill(model.denoiser.unet, start.unet, "denoiser")
+    fill(model.conditioner, start.conditioner, "conditioner")
+    return model
+
+
+def pictures_seen(checkpoint: Path) -> int:
+    """In the training of a checkpoint of this pack."""
+    with safe_open(checkpoint, framework="pt") as file:
+        return int(file.metadata()["step"])
 
 
 def translate(weight: Tensor, start: Start, faces: Callable[[], Tensor]) -> Tensor:

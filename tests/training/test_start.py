@@ -3,13 +3,13 @@ import dataclasses
 import pytest
 import torch
 from diffsfsr.models.autoencoder import build_autoencoder
-from diffsfsr.models.checkpoint import read_checkpoint, save_checkpoint
+from diffsfsr.models.checkpoint import read_checkpoint, read_config, save_checkpoint
 from diffsfsr.models.config import mini
 from diffsfsr.models.recogniser import Recogniser
 from diffsfsr.training.autoencoder import load_autoencoder, save_autoencoder
 from diffsfsr.training.batches import Sampler
 from diffsfsr.training.settings import Training
-from diffsfsr.training.start import begin, build_model, codes_of
+from diffsfsr.training.start import begin, build_model, codes_of, pictures_seen, trained_model
 from diffsfsr.training.train import Model, new_model
 
 
@@ -50,6 +50,14 @@ def answer(model, made_up, identity) -> torch.Tensor:
     batch = dataclasses.replace(batch, identity=identity, expression=batch.expression - model.conditioner.neutral)
     with torch.no_grad():
         return model(batch.noise, batch.t, batch)
+
+
+def test_a_checkpoint_that_is_not_trained_further_stays_as_its_file_says(checkpoint, before, made_up):
+    start = begin(checkpoint, None, None, "mini-128", renew=False)
+    assert start.config == read_config(checkpoint)
+    model, identity = trained_model(start), made_up.identity[:6]
+    torch.testing.assert_close(answer(model, made_up, identity), answer(before, made_up, identity))
+    assert not any(weight.requires_grad for weight in model.parameters()) and pictures_seen(checkpoint) == 7
 
 
 def test_new_layers_change_no_answer(checkpoint, before, made_up):
