@@ -11,11 +11,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..models.face_mesh import BLENDSHAPES, FaceMesh
-from ..models.library import STILL, ExpressionLibrary
+from ..models.face_mesh import FaceMesh
+from ..models.library import MOVING, ExpressionLibrary
 from ..training.measure_anchors import CELLS, TEST_PEOPLE, read_sheet
 
-MOVING = [i for i, name in enumerate(BLENDSHAPES) if name not in STILL]
 TOP = 5
 FITTING = {  # written down before the test people were measured cell by cell (docs/expressions.md); neutral fits none
     "happy": {"joy"}, "sad": {"sadness"}, "angry": {"anger"}, "surprised": {"surprise"}, "disgusted": {"anger"},

@@ -11,13 +11,12 @@ from torch import Tensor
 
 from ..models.checkpoint import ASSETS
 from ..models.face_mesh import BLENDSHAPES, FaceMesh
-from ..models.library import STILL, ExpressionLibrary
+from ..models.library import MOVING, ExpressionLibrary
 from ..models.pictures import to_pil
 from ..models.references import FILE, References
 from .face_api import EMOTIONS
 from .judges import Judges
 
-MOVING = [i for i, name in enumerate(BLENDSHAPES) if name not in STILL]
 BASIC = {  # written down before the judge looked: the emotion that stands for a cluster
     "love": "happy", "joy": "happy", "surprise": "surprised", "anger": "angry", "sadness": "sad", "fear": "fearful",
 }  # fmt: skip

@@ -5,11 +5,10 @@ from torch import Tensor
 
 from ..models.codes import Background, Expression, Identity
 from ..models.diffsfsr import DiffSFSR
-from ..models.face_mesh import BLENDSHAPES, Face
+from ..models.face_mesh import Face
 from ..models.geometry import FRAMES, align, crop, five_points, invert, transform
-from ..models.library import STILL
+from ..models.library import MOVING
 
-MOVING = [i for i, name in enumerate(BLENDSHAPES) if name not in STILL]  # the channels that count
 KEYS = ("identity_cosine", "expression_error", "pose_error_deg")
 
 

@@ -45,6 +45,11 @@ class Config:
             raise ValueError(f"got {len(self.attention)} attention flags for {len(self.widths)} levels, want one each")
 
     @property
+    def keeps_light(self) -> bool:
+        """Whether the background keeps the light that fell on its face."""
+        return self.face_fill == "light"
+
+    @property
     def tokens(self) -> int:
         """Tokens of a condition: identity, expression, pose, style."""
         return self.identity_tokens + self.expression_tokens + 2

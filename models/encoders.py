@@ -215,7 +215,7 @@ class Encoders(nn.Module):
     def masked_crop(self, background: CutOut) -> Tensor:
         """(N, 3, S, S) in [-1, 1]: the crop without the face, or with its light alone, as the checkpoint has it."""
         given, mask = background.crop, background.mask
-        return remove_face(given, mask, light_on_face(given, mask) if self.config.face_fill == "light" else 0.0)
+        return remove_face(given, mask, light_on_face(given, mask) if self.config.keeps_light else 0.0)
 
     def tokens(self, identity: Identity | None, expression: Expression | None, background: CutOut) -> Tokens:
         """What is None is read from the background's own face: reenactment only, or swap only.

@@ -26,6 +26,7 @@ STILL: frozenset[str] = frozenset((
     "mouthClose", "mouthFunnel", "mouthRight", "noseSneerLeft", "noseSneerRight",
 ))
 # fmt: on
+MOVING = [i for i, name in enumerate(BLENDSHAPES) if name not in STILL]  # the channels that count
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from ..models.expression_file import EXAMPLE, from_json, load_expression, save_e
 from ..models.user_library import UserLibrary, build
 from .compat import only_known
 from .expression import DONE, intensity_input
-from .identity_files import new_file
+from .identity_files import kept_file, new_file
 from .load import EXPRESSIONS, expression_output
 from .types import CATEGORY, BackgroundType, DiffSFSRType, ExpressionType, Loaded, Scene, on_cpu
 
@@ -80,12 +80,7 @@ class DiffSFSRLoadExpression(io.ComfyNode):
 
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:
-        known = folder_paths.get_filename_list(EXPRESSIONS)
-        if file not in known:  # a name is never used as a path
-            raise ValueError(
-                f'there is no expression "{file}"; choose one of {known}, or make one with Save Expression'
-            )
-        return io.NodeOutput(load_expression(Path(folder_paths.get_full_path_or_raise(EXPRESSIONS, file))))
+        return io.NodeOutput(load_expression(kept_file(EXPRESSIONS, file, "expression", "Save Expression")))
 
 
 class DiffSFSRExpressionFromValues(io.ComfyNode):

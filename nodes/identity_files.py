@@ -73,14 +73,7 @@ class DiffSFSRLoadIdentity(io.ComfyNode):
 
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:
-        known = folder_paths.get_filename_list(IDENTITIES)
-        if file not in known:  # a name is never used as a path
-            raise ValueError(
-                f'there is no identity "{file}"; choose one of {known}, or make one with Save Identity'
-                if known
-                else f'there is no identity "{file}", nor any other; make one with Encode Identity and Save Identity'
-            )
-        return io.NodeOutput(load_identity(Path(folder_paths.get_full_path_or_raise(IDENTITIES, file))))
+        return io.NodeOutput(load_identity(kept_file(IDENTITIES, file, "identity", "Save Identity")))
 
 
 class DiffSFSRBlendIdentity(io.ComfyNode):
@@ -126,6 +119,15 @@ class DiffSFSRBlendIdentity(io.ComfyNode):
             for one, other in zip(*codes, strict=True)
         ]
         return io.NodeOutput(on_cpu(Identity(cat(blended), first.recognisers, first.photos + second.photos)))
+
+
+def kept_file(kind: str, file: str, what: str, saver: str) -> Path:
+    """One of the files that a list offers; ValueError for any other name. kind: the host's name for the folders."""
+    known = folder_paths.get_filename_list(kind)
+    if file not in known:  # a name is never used as a path
+        others = f"; choose one of {known}, or make one" if known else ", nor any other; make one"
+        raise ValueError(f'there is no {what} "{file}"{others} with {saver}')
+    return Path(folder_paths.get_full_path_or_raise(kind, file))
 
 
 def new_file(prefix: str, folder: str) -> Path:

@@ -5,14 +5,11 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..models.encoders import Encoders
-from ..models.face_mesh import BLENDSHAPES
-from ..models.library import STILL
+from ..models.library import MOVING
 from .compat import only_known
 from .faces import chosen, face_inputs, stoppable
 from .pictures import from_image
 from .types import CATEGORY, DiffSFSRType, Loaded
-
-MOVING = [i for i, name in enumerate(BLENDSHAPES) if name not in STILL]  # the channels that count
 
 
 def compare(

@@ -52,6 +52,8 @@ class Sampler:
         if sum(self.sizes) != data.identity.shape[-1]:
             raise ValueError(f"got vectors of {self.sizes} numbers for a code of {data.identity.shape[-1]}")
         self.styles = [rows for rows in ((data.style == style).nonzero().flatten() for style in (0, 1)) if len(rows)]
+        shown = data.inside[data.style == 0].float().mean(0)  # (1, h, w) how often photos show what is there
+        self.seldom = shown < 0.5 if len(self.styles) > 1 else torch.zeros_like(data.inside[0], dtype=torch.bool)
         # rows of each person's pictures, mirror images left out, one person after the other in `order`
         person = data.person.unique(return_inverse=True)[1]
         true = (~data.mirrored).nonzero().flatten()
@@ -65,12 +67,13 @@ class Sampler:
         """swap: share of swapped photos; own: the part of the joint batch that this process works on."""
         data, training, b = self.data, self.training, self.training.batch
         generators = [np.random.default_rng((training.seed, step, index)) for index in range(b)]
-        u = torch.from_numpy(np.stack([generator.random(9) for generator in generators])).unbind(1)  # (B,) float64 each
+        u = torch.from_numpy(np.stack([each.random(10) for each in generators])).unbind(1)  # (B,) float64 each
 
         kind = (u[0] < training.rendered).long() * (len(self.styles) - 1)
         rows = torch.stack([pictures[floor(u[1], len(pictures))] for pictures in self.styles])[kind, torch.arange(b)]
         source = self._other_photos(rows, u[2], u[3])
-        photo = data.style[rows] == 0
+        style = data.style[rows]
+        photo = style == 0
         partner = (torch.arange(b) + 1 + floor(u[4], max(b - 1, 1))) % b
         swapped = (u[5] < swap) & photo & photo[partner]
         source, face = torch.where(swapped, source[partner], source), torch.where(swapped, rows[partner], rows)
@@ -80,6 +83,9 @@ class Sampler:
         answered = mask * ~swapped.view(-1, 1, 1, 1)
         weight = (answered + training.outside * (1 - mask)) * data.agrees[rows]
         weight = weight * torch.where(data.inside[rows] > 0, 1.0, training.beyond)
+        # a rendered head in the style of photos teaches only where photos seldom reach: the chin of tight crops
+        stands_in = ~photo & (u[9] < training.stand_in) & self.seldom.any()
+        weight = weight * torch.where(stands_in.view(-1, 1, 1, 1), self.seldom, True)
         generators, rows, source, face = generators[own], rows[own], source[own], face[own]
 
         def normal(*shape: int) -> Tensor:
@@ -95,7 +101,7 @@ class Sampler:
             identity=unit_vectors(data.identity[source] + normal(len(length)) * length, self.sizes),
             expression=data.blendshapes[face] - self.neutral,
             pose=data.pose[rows],
-            style=data.style[rows],
+            style=torch.where(stands_in, 0, style)[own],
             keep=self._keep(u[7], u[8])[own],
             noise=noise,
             t=torch.where(swapped, SWAP_FROM + t % (SWAP_TO - SWAP_FROM), t)[own],

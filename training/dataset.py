@@ -89,7 +89,7 @@ def encode_shards(
     leave_out        people who take no part
     people           a number for each person, the same in all folders
     rendered_people  the number of the first rendered person
-    light            the background keeps the light on its face (config.face_fill)
+    light            the background keeps the light on its face (config.keeps_light)
     device           where the networks are
     """
     shards = Shards(folder)

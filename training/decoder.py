@@ -5,6 +5,7 @@ share of the pictures the decoder is given the estimate of z_0 from noise, and i
 to it that the answer is no mean of photos.
 """
 
+import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ class DecoderTraining:
     edges: float = 1.0  # weight of the loss on differences between neighbouring pixels
     features: float = 0.5  # weight of the loss on the recogniser's first features
     adversary: float = 0.4  # weight of the adversary, of the pull that all other losses have
+    share: float = 0.5  # of the way from the decoder begun with to the refined one, in what is exported: calmer skin
     alone: int = 100  # steps that the adversary learns before it is heard
     seed: int = 0
 
@@ -97,3 +99,10 @@ def refine_decoder(
         others.step()
         psnr = 10 * math.log10(4 / (y.detach() - x).square().mean().item())
         yield Step(index + 1, psnr, model, adversary, optimiser, others)
+
+
+def between(model: AutoencoderKL, begun: dict[str, Tensor], share: float) -> AutoencoderKL:
+    """A copy of the model whose weights lie `share` of the way from those of `begun` (averaging as in WiSE-FT)."""
+    mean = copy.deepcopy(model)
+    mean.load_state_dict({key: begun[key].lerp(weight, share) for key, weight in model.state_dict().items()})
+    return mean

@@ -1,6 +1,7 @@
 """`train decoder`: the last stage, a decoder that finishes what the denoiser makes. The latents stay what they are."""
 
 import argparse
+import copy
 
 import torch
 
@@ -8,7 +9,7 @@ from ..models.checkpoint import save_checkpoint
 from ..models.recogniser import Recogniser
 from .adversary import Adversary
 from .autoencoder import save_autoencoder
-from .decoder import DecoderTraining, refine_decoder
+from .decoder import DecoderTraining, between, refine_decoder
 from .denoiser_run import encoded, frame_of
 from .driver import changed, load_state, run
 from .prepare import Shards
@@ -29,13 +30,15 @@ def decoder(args: argparse.Namespace) -> None:
     if recogniser is None:
         raise ValueError(f"got {args.begin.name}, trained with packs alone, want one with a recogniser of this pack")
     data = encoded(photos, start, args.out / "dataset.safetensors", mirror=False)
+    settings, begun = changed(DecoderTraining(), args), copy.deepcopy(model.state_dict())
     latents, seen = Softened(denoiser, data, start.sizes), pictures_seen(args.begin)
 
     def export(step) -> None:
-        save_autoencoder(args.out / "autoencoder.pt", step.model, scale)
-        parts = {"unet": denoiser.denoiser.unet, "vae": step.model, "conditioner": denoiser.conditioner}
+        vae = between(step.model, begun, settings.share)
+        save_autoencoder(args.out / "autoencoder.pt", vae, scale)
+        parts = {"unet": denoiser.denoiser.unet, "vae": vae, "conditioner": denoiser.conditioner}
         save_checkpoint(args.out / f"{start.config.name}.safetensors", start.config, parts, seen)
 
-    settings, crops = changed(DecoderTraining(), args), torch.cat(training_pictures(photos, "crop"))
+    crops = torch.cat(training_pictures(photos, "crop"))
     steps = refine_decoder(settings, model, Adversary(recogniser), crops, latents, load_state(args.out), args.compile)
     run(steps, args, settings.steps, lambda s: s.psnr, export)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 from accelerate import PartialState
+from accelerate.utils import parse_flag_from_env
 from torch import Tensor, nn
 
 from ..models.checkpoint import save_checkpoint
@@ -34,7 +35,9 @@ from .train import Model, train
 
 def denoiser(args: argparse.Namespace) -> None:
     """Train denoiser and conditioner; writes <name of the config>.safetensors, ready for ComfyUI."""
-    place = PartialState(timeout=timedelta(hours=12))  # the first process encodes all pictures before the others go on
+    on_cpu = parse_flag_from_env("ACCELERATE_USE_CPU")  # as the Accelerator of the training loop does
+    # the first process encodes all pictures before the others go on
+    place = PartialState(cpu=on_cpu, timeout=timedelta(hours=12))
     args.out.mkdir(parents=True, exist_ok=True)
     start = begin(args.begin, args.autoencoder, args.recogniser, frame_of(args.data))
     start.autoencoder.to(place.device)
@@ -107,7 +110,7 @@ def encoded(
                 numbers,
                 (i + 1) << 32,
                 mirror=mirror,
-                light=start.config.face_fill == "light",
+                light=start.config.keeps_light,
                 device=device,
             )
             for i, folder in enumerate(folders)

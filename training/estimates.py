@@ -61,7 +61,7 @@ def test_data(folders: list[Path], start: Start, limit: int) -> Dataset:
     chosen = set(sorted(tested)[:: max(1, photos // limit)])
     if not chosen:
         raise ValueError("got no photos of test people (every tenth person of all folders); want all prepared folders")
-    light, others = start.config.face_fill == "light", set(numbers) - chosen
+    light, others = start.config.keeps_light, set(numbers) - chosen
     parts = [
         encode_shards(folder, start.autoencoder, start.recognisers, others, numbers, mirror=False, light=light)
         for folder in folders

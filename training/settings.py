@@ -9,6 +9,7 @@ class Training:
     batch: int = 32  # pictures a step, of all processes together
     rate: float = 4e-4  # peak learning rate: rises over 200 steps, falls to a twentieth over the last 40 %
     rendered: float = 0.25  # share of rendered pictures, where there are both kinds
+    stand_in: float = 0.5  # share of them in the style of photos, which count only where photos seldom reach
     drop_both: float = 0.10  # share of pictures trained without identity and expression
     drop_expression: float = 0.10  # further share without expression
     drop_identity: float = 0.05  # further share without identity

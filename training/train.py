@@ -80,8 +80,8 @@ def train(
     if device.type == "cpu":  # where the backward pass of fused attention is slow
         model.denoiser.unet.set_attn_processor(AttnProcessor())
     parameters = trained(model)
-    averaged = EMAModel(parameters, decay=0.9995, use_ema_warmup=True, inv_gamma=1.0, power=0.75)
-    optimiser = torch.optim.AdamW(parameters, lr=training.rate, weight_decay=0.01, betas=(0.9, 0.99))
+    averaged = EMAModel(parameters, decay=0.9995, use_ema_warmup=True, inv_gamma=1.0, power=0.75, foreach=True)
+    optimiser = torch.optim.AdamW(parameters, lr=training.rate, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
     start = resume(state, model=model, averaged=averaged, optimiser=optimiser)
     averaged.to(device)
     schedule, spread = Schedule(), model.conditioner.spread

@@ -9,11 +9,10 @@ import pytest
 import torch
 from diffsfsr.models.face_mesh import BLENDSHAPES, FaceMesh, find_task_file
 from diffsfsr.models.labels import nearest, read_labels
-from diffsfsr.models.library import STILL, ExpressionLibrary
+from diffsfsr.models.library import MOVING, STILL, ExpressionLibrary
 from diffsfsr.training.measure_anchors import CELLS, TEST_PEOPLE, measure, read_sheet
 
 TABLE = Path(__file__).parents[2] / "assets" / "expressions.json"
-MOVING = [i for i, name in enumerate(BLENDSHAPES) if name not in STILL]
 FAR_APART = 0.35  # Euclidean, over the channels that move; joy and anger are 2.0 apart
 
 

@@ -170,6 +170,21 @@ def test_a_rendered_picture_takes_its_identity_from_another_and_is_never_swapped
     assert torch.equal(batch.expression, different.blendshapes[rows])  # the answer's own
 
 
+def test_rendered_heads_stand_in_where_photos_seldom_reach(mixed):
+    """Half of them come as photos, and count only in the two lowest rows, which five of eight photos do not show."""
+    inside = mixed.inside.clone()
+    inside[:5, :, 6:] = 0
+    tight, training = dataclasses.replace(mixed, inside=inside), Training(batch=400, rendered=0.5, outside=1.0)
+    batch = drawn(tight, training)
+    rendered = mixed.style[rows_of(batch, mixed)] == 1
+    stands_in = rendered & (batch.style == 0)
+    assert stands_in.float().mean().item() == pytest.approx(0.25, abs=0.06) and not (batch.style[~rendered]).any()
+    assert not batch.weight[stands_in][..., :6, :].any() and (batch.weight[stands_in][..., 6:, :] > 0).all()
+    assert (batch.weight[rendered & ~stands_in] > 0).all()
+    usual = drawn(tight, dataclasses.replace(training, stand_in=0))
+    assert torch.equal(usual.z0, batch.z0) and torch.equal(usual.style.bool(), rendered)
+
+
 def test_weights_are_one_on_average_and_nothing_where_scene_and_answer_disagree(made_up):
     agrees = torch.ones(8, 1, 8, 8)
     agrees[..., :2, :] = 0

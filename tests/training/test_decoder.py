@@ -5,7 +5,7 @@ import torch
 from diffsfsr.models.autoencoder import build_autoencoder
 from diffsfsr.models.recogniser import Recogniser
 from diffsfsr.training.adversary import Adversary, balance, fooling_loss, telling_loss
-from diffsfsr.training.decoder import DecoderTraining, refine_decoder
+from diffsfsr.training.decoder import DecoderTraining, between, refine_decoder
 
 SHORT = DecoderTraining(steps=4, batch=2, alone=1)
 
@@ -88,3 +88,15 @@ def test_balance_makes_both_losses_pull_alike():
     y = torch.zeros(1, 3, 4, 4, requires_grad=True)
     factor = balance(6.0 * y.sum(), 2.0 * y.sum(), y)
     assert factor.item() == pytest.approx(3.0, rel=1e-4) and not factor.requires_grad
+
+
+def test_a_share_of_the_way_changes_neither_end():
+    model, begun = fresh()[0], copied(fresh()[0].state_dict())
+    for _ in refine_decoder(SHORT, model, *fresh()[1:]):
+        pass
+    now = copied(model.state_dict())
+    half = between(model, begun, 0.5).state_dict()
+    for key, value in half.items():
+        torch.testing.assert_close(value, (begun[key] + now[key]) / 2, msg=key)
+    assert all(torch.equal(value, now[key]) for key, value in model.state_dict().items())
+    assert all(torch.equal(value, begun[key]) for key, value in between(model, begun, 0).state_dict().items())

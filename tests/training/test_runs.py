@@ -1,7 +1,12 @@
 import csv
 import dataclasses
 import json
+import os
 import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +22,8 @@ from diffsfsr.training.runs import everyone, training_pictures
 from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
+
+CLI = Path(__file__).parents[2] / "cli.py"
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +146,23 @@ def test_a_checkpoints_decoder_is_refined_and_nothing_else(first_run, twelve_peo
     saved = torch.load(tmp_path / "autoencoder.pt", weights_only=True)
     for key, value in saved["weights"].items():
         torch.testing.assert_close(weights["vae"][key], value.float(), atol=1e-3, rtol=1e-3)
+
+
+def test_two_processes_on_a_cpu_share_a_run_and_write_it_once(first_run, twelve_people, tmp_path):
+    command = ["train", "denoiser", "--data", str(twelve_people), "--steps=1", "--batch=4", "--losses=none"]
+    source = ["--from", str(first_run[0] / "mini.safetensors")]
+    assert main([*command, *source, "--out", str(tmp_path / "alone")]) == 0
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        place = ["--master_addr=127.0.0.1", f"--master_port={probe.getsockname()[1]}", "--nproc_per_node=2"]
+    together = [sys.executable, "-m", "torch.distributed.run", *place, str(CLI)]
+    subprocess.run(
+        [*together, *command, *source, "--out", str(tmp_path / "together")],
+        env=os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}, check=True, timeout=300,
+    )  # fmt: skip
+    curves = [(tmp_path / name / "curve.csv").read_text().split() for name in ("alone", "together")]
+    (alone,), (joint,) = curves  # a row each
+    assert float(joint.split(",")[1]) == pytest.approx(float(alone.split(",")[1]), rel=0.02)  # bfloat16
 
 
 def test_a_decoder_needs_something_to_start_from(twelve_people, tmp_path, capsys):
