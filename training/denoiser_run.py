@@ -73,6 +73,8 @@ def denoiser(args: argparse.Namespace) -> None:
 
     steps = train(model, settings, data, load_state(args.out), reader, args.compile, start.sizes)
     run(steps, args, settings.steps, lambda s: s.loss, export)
+    place.wait_for_everyone()
+    place.destroy_process_group()  # else a process may abort on its way out
 
 
 def frame_of(folders: list[Path]) -> str:

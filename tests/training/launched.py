@@ -27,3 +27,5 @@ reader.load_state_dict(torch.load(FOLDER / "reader.pt", weights_only=True))
 assert PartialState().num_processes == 2
 if PartialState().is_main_process:
     torch.save(last.model.state_dict(), FOLDER / "weights.pt")
+PartialState().wait_for_everyone()
+PartialState().destroy_process_group()

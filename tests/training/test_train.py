@@ -84,7 +84,7 @@ def test_two_processes_are_one_with_the_joint_batch(made_up, tiny, tmp_path):
     inside = (torch.arange(64).view(1, 1, 8, 8) >= torch.tensor([0, 8, 48, 2, 0, 40, 8, 8]).view(8, 1, 1, 1)).float()
     data = dataclasses.replace(made_up, inside=inside)
     data.save(tmp_path / "dataset.safetensors")
-    training = Training(steps=3, batch=4, rate=0.2, swap=0.5, estimate="one-step", bfloat16=False)
+    training = Training(steps=3, batch=4, rate=0.05, swap=0.5, estimate="one-step", bfloat16=False)
     (tmp_path / "config.json").write_text(json.dumps([tiny.to_dict(), vars(training)]))
     fresh = new_model(tiny, data).state_dict()
     reader = LatentReader(4, (16,), 8)
@@ -95,9 +95,9 @@ def test_two_processes_are_one_with_the_joint_batch(made_up, tiny, tmp_path):
     for key, weight in alone.model.state_dict().items():
         torch.testing.assert_close(together[key], weight, atol=1e-4, rtol=0, msg=lambda text, key=key: f"{key}: {text}")
         moved = max(moved, (weight - fresh[key]).abs().max().item())
-    assert moved > 3e-3
+    assert moved > 7e-4
     *_, half = train(new_model(tiny, data), dataclasses.replace(training, batch=2), data, reader=reader)
-    assert max((half.model.state_dict()[key] - together[key]).abs().max().item() for key in together) > 1e-3
+    assert max((half.model.state_dict()[key] - together[key]).abs().max().item() for key in together) > 3e-4
 
 
 def test_neutral_is_read_from_the_stillest_faces(made_up):
