@@ -52,8 +52,7 @@ class Sampler:
         if sum(self.sizes) != data.identity.shape[-1]:
             raise ValueError(f"got vectors of {self.sizes} numbers for a code of {data.identity.shape[-1]}")
         self.styles = [rows for rows in ((data.style == style).nonzero().flatten() for style in (0, 1)) if len(rows)]
-        shown = data.inside[data.style == 0].float().mean(0)  # (1, h, w) how often photos show what is there
-        self.seldom = shown < 0.5 if len(self.styles) > 1 else torch.zeros_like(data.inside[0], dtype=torch.bool)
+        self.seldom = data.inside[data.style == 0].float().mean(0) < 0.5  # (1, h, w) most photos end before
         # rows of each person's pictures, mirror images left out, one person after the other in `order`
         person = data.person.unique(return_inverse=True)[1]
         true = (~data.mirrored).nonzero().flatten()

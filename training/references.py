@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..models.face_mesh import BLENDSHAPES, FaceMesh
 from ..models.geometry import FRAMES
-from ..models.library import STILL, ExpressionLibrary
+from ..models.library import MOVING, ExpressionLibrary
 from ..models.references import References, save_references
 from .hair import Hair
 from .heads import Identity
@@ -143,9 +143,8 @@ def corrected(actions: dict[str, float], meant: Tensor, read: Tensor, response: 
         for name in response
         if name not in shut and (name in actions or wanted.get(name, 0) > MEANT) and (gain(name) or "eyeWide" in name)
     ]
-    moving = torch.tensor([name not in STILL for name in BLENDSHAPES])
-    slopes = torch.stack([response[name][moving] for name in free])  # (F, 39)
-    missing = (meant - read)[moving]
+    slopes = torch.stack([response[name][MOVING] for name in free])  # (F, 39)
+    missing = (meant - read)[MOVING]
     before = torch.tensor([actions.get(name, 0.0) for name in free])
     limit = torch.tensor([most(name) for name in free])
     values = before.clone()
@@ -258,15 +257,15 @@ def codes(meant: Tensor, read: Tensor, labels: Tensor, neutral: Tensor) -> Tenso
     """
     read = read - (read - meant).mean(0)
     channels = torch.tensor([_correlation(*pair) for pair in zip(meant.T, read.T, strict=True)]).clamp(0, 1) ** 2
-    moving = torch.tensor([name not in STILL for name in BLENDSHAPES])
-    changes = channels * moving * (read - meant)
-    apart = torch.cdist(meant[:, moving], meant[:, moving]).clamp(max=APART)
+    changes = torch.zeros_like(meant)
+    changes[:, MOVING] = (channels * (read - meant))[:, MOVING]
+    apart = torch.cdist(meant[:, MOVING], meant[:, MOVING]).clamp(max=APART)
     first = labels != labels.roll(1)  # variant 0
     apart = torch.where(first[:, None] & first, apart, apart.clamp(max=APART_VARIANTS)).fill_diagonal_(-1)
-    shares = ((meant + changes)[:, moving].norm(dim=1) > FAINT).float()
+    shares = ((meant + changes)[:, MOVING].norm(dim=1) > FAINT).float()
     while True:
         found = (meant + shares[:, None] * changes).clamp(-neutral, 1 - neutral)
-        lacking = apart - torch.cdist(found[:, moving], found[:, moving])
+        lacking = apart - torch.cdist(found[:, MOVING], found[:, MOVING])
         lacking[shares[:, None] + shares == 0] = -1
         if lacking.max() < 1e-4:
             return found
@@ -276,8 +275,7 @@ def codes(meant: Tensor, read: Tensor, labels: Tensor, neutral: Tensor) -> Tenso
 
 
 def distance(read: Tensor, meant: Tensor) -> float:
-    moving = [name not in STILL for name in BLENDSHAPES]
-    return float((read - meant)[moving].norm())
+    return float((read - meant)[MOVING].norm())
 
 
 def _correlation(a: Tensor, b: Tensor) -> float:
