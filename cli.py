@@ -303,6 +303,8 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--estimate", choices=("improved", "midpoint", "one-step", "none"),
                      help="denoiser: of z_0, for these losses; none: without them")  # fmt: skip
     sub.add_argument("--rendered", type=float, help="denoiser: share of rendered pictures")
+    sub.add_argument("--variations", type=int, default=2, help="denoiser: how often each picture is encoded, "
+                     "from the second time on with other colours; looked at only when encoding")  # fmt: skip
     sub.add_argument("--lora", type=int, default=0, metavar="RANK", help="denoiser: train additions of this rank only")
     sub.add_argument("--checkpointing", action="store_true", help="denoiser: less memory, a third slower")
     sub.add_argument("--pictures", type=Path, help="denoiser: draw a grid at each saving, of what `people` wrote")

@@ -2,7 +2,8 @@
 
 METRICS are read with the pack's own networks, which also condition it; JUDGED beside them by judges that took no part.
 "unchanged" is the background's own face, measured in the same way; "random" is the result, measured as if the identity
-and the expression of another row had been wanted: what a random code would score.
+and the expression of another row had been wanted: what a random code would score. "photo" is the photo that the
+expression was read from: as far as its judges agree with the reading, a result can.
 """
 
 import csv
@@ -27,7 +28,7 @@ from ..models.labels import read_labels
 from ..models.pictures import read_picture, write_picture
 from ..training.photos import SUFFIXES
 from .judges import Judges
-from .judging import JUDGED, Panel, correlations, judged, wanted_actions
+from .judging import JUDGED, Panel, correlations, judged, named_ratios, wanted_actions
 from .report import MOVING, compare, face_at
 
 METRICS = ("identity_cosine", "identity_top1", "nearer_than_background", "expression_correlation", "expression_error",
@@ -108,6 +109,9 @@ def evaluate(
             item[column] |= measure(model, *found, people[wish.identity], what, scene, own, gallery, place)
             if panel is not None:
                 item[column] |= judged(panel, *found, before, wish.identity, wish.expression)
+        if panel is not None and row.expression in panel.expressions:
+            ratios = named_ratios(panel.expressions[row.expression])
+            item["photo"] = {"wanted": item["result"]["wanted"], "judge_ratios": ratios}
         yield item
 
 
@@ -186,7 +190,8 @@ def summarise(items: list[dict]) -> dict[str, dict[str, list[float]]]:
 def write_reports(out: Path, settings: dict, items: list[dict], judges: Judges | None = None) -> None:
     """report.json (settings, items, means, correlations) and report.md (the same as tables)."""
     means = summarise(items)
-    found = {which: correlations(items, which) for which in COLUMNS}
+    found = {which: correlations(items, which) for which in (*COLUMNS, "photo")}
+    found = {which: values for which, values in found.items() if values}
     by = {
         "own networks (they also condition the model)": list(METRICS),
         "judges: dlib's recogniser, face-api's expressions and landmarks": list(JUDGED) if judges else "not installed",
@@ -205,10 +210,9 @@ def write_reports(out: Path, settings: dict, items: list[dict], judges: Judges |
             for which in COLUMNS
         ]
         lines.append(f"| {metric} | {' | '.join(cells)} |")
-    if found["result"]:
+    if "result" in found:
         lines += ["", "Correlation of the action wanted and what the judges' landmarks show:", ""]
-        lines += [f"| ratio | {' | '.join(COLUMNS)} |", "|---" * (1 + len(COLUMNS)) + "|"]
-        lines += [
-            f"| {name} | {' | '.join(str(found[c].get(name, '-')) for c in COLUMNS)} |" for name in found["result"]
-        ]
+        lines += [f"| ratio | {' | '.join(found)} |", "|---" * (1 + len(found)) + "|"]
+        for name in found["result"]:
+            lines.append(f"| {name} | {' | '.join(str(values.get(name, '-')) for values in found.values())} |")
     (out / "report.md").write_text(text + "\n".join(lines) + "\n")

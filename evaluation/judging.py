@@ -68,8 +68,11 @@ def judged(panel: Panel, picture: Tensor, face: Face | None, before: Verdict, wh
     if face is None:
         return dict.fromkeys(JUDGED) | {"judge_ratios": None}
     found = panel.judges.read(picture, face)
-    ratios = {name: round(float(value), 4) for name, value in zip(RATIOS, found.ratios, strict=True)}
-    return dict.fromkeys(JUDGED) | panel.measure(found, before, who, what) | {"judge_ratios": ratios}
+    return dict.fromkeys(JUDGED) | panel.measure(found, before, who, what) | {"judge_ratios": named_ratios(found)}
+
+
+def named_ratios(found: Verdict) -> dict[str, float]:
+    return {name: round(float(value), 4) for name, value in zip(RATIOS, found.ratios, strict=True)}
 
 
 def wanted_actions(expression: Expression) -> dict[str, float]:

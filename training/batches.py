@@ -53,9 +53,9 @@ class Sampler:
             raise ValueError(f"got vectors of {self.sizes} numbers for a code of {data.identity.shape[-1]}")
         self.styles = [rows for rows in ((data.style == style).nonzero().flatten() for style in (0, 1)) if len(rows)]
         self.seldom = data.inside[data.style == 0].float().mean(0) < 0.5  # (1, h, w) most photos end before
-        # rows of each person's pictures, mirror images left out, one person after the other in `order`
+        # rows of each person's pictures, copies left out, one person after the other in `order`
         person = data.person.unique(return_inverse=True)[1]
-        true = (~data.mirrored).nonzero().flatten()
+        true = (~data.copy).nonzero().flatten()
         self.order = true[person[true].argsort(stable=True)]
         counts = person[true].bincount(minlength=int(person.max()) + 1)
         self.count, self.first = counts[person], (counts.cumsum(0) - counts)[person]  # (M,) each
@@ -109,7 +109,7 @@ class Sampler:
 
     def _other_photos(self, rows: Tensor, chance: Tensor, u: Tensor) -> Tensor:
         """Where the identity is taken from: another picture of the person where there is one, as often as asked."""
-        count, true = self.count[rows], ~self.data.mirrored[rows]
+        count, true = self.count[rows], ~self.data.copy[rows]
         ahead = torch.where(true, 1 + floor(u, (count - 1).clamp(min=0)), floor(u, count))
         place = self.first[rows] + (self.place[rows] + ahead) % count.clamp(min=1)
         often = torch.where(self.data.style[rows] == 0, self.training.other_photo, 1.0)

@@ -5,6 +5,7 @@ a true answer: what is given is the same scene with another face, or another exp
 """
 
 from dataclasses import dataclass, fields
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -23,7 +24,7 @@ CONTRADICTION = 0.04  # mean difference in a latent's 8x8 pixels, of [-1, 1], fr
 
 @dataclass(frozen=True)
 class Dataset:
-    """M pictures; a mirrored one is a picture of its own."""
+    """M pictures; a mirrored one, or one with its colours changed, is a picture of its own."""
 
     latents: Tensor  # (M, C, h, w) raw latents of the answer, float16
     background: Tensor  # (M, C, h, w) raw latents of the crop that is given, without its face, float16
@@ -33,7 +34,7 @@ class Dataset:
     blendshapes: Tensor  # (M, 51) as read
     pose: Tensor  # (M, 3) degrees, of the head that is given
     person: Tensor  # (M,) int64
-    mirrored: Tensor  # (M,) bool
+    copy: Tensor  # (M,) bool: mirrored or changed in its colours; the same picture as it is stands elsewhere
     style: Tensor  # (M,) int64, index in config.STYLES
     agrees: Tensor  # (M, 1, h, w) 0 where answer and background contradict each other outside of the mask
 
@@ -48,10 +49,7 @@ class Dataset:
 
     @classmethod
     def load(cls, path: Path) -> "Dataset":
-        """Files from before there were rendered pictures hold photos only."""
-        tensors = load_file(path)
-        photos = {"style": torch.zeros_like(tensors["person"]), "agrees": torch.ones_like(tensors["mask"])}
-        return cls(**photos | tensors)
+        return cls(**load_file(path))
 
 
 def mirror_order() -> list[int]:
@@ -76,6 +74,7 @@ def encode_shards(
     people: dict[str, int],
     rendered_people: int = 1 << 32,
     mirror: bool = True,
+    variations: int = 1,
     light: bool = False,
     seed: int = 0,
     batch: int = 64,
@@ -89,6 +88,8 @@ def encode_shards(
     leave_out        people who take no part
     people           a number for each person, the same in all folders
     rendered_people  the number of the first rendered person
+    mirror           take each picture mirrored as well
+    variations       how often each picture is taken: from the second time on, the colours of all of it are changed too
     light            the background keeps the light on its face (config.keeps_light)
     device           where the networks are
     """
@@ -104,7 +105,7 @@ def encode_shards(
         person = torch.tensor([people.get(person_of(name), -1) for name in shards.names])
     order = mirror_order()
     parts = []
-    for mirrored in (False, True)[: 1 + mirror]:
+    for variation, mirrored in product(range(variations), (False, True)[: 1 + mirror]):
         for start in range(0, len(rows), batch):
             answers = rows[start : start + batch]
             scenes = given[answers].tolist()
@@ -118,10 +119,12 @@ def encode_shards(
                 x, scene, face, inside = x.flip(-1), scene.flip(-1), face.flip(-1), inside.flip(-1)
                 points[..., 0], around[..., 0] = size - points[..., 0], size - around[..., 0]
                 blendshapes, pose = blendshapes[:, order], pose * torch.tensor([-1.0, 1.0, -1.0])
-            generator = torch.Generator().manual_seed(2 * (seed * 1_000_003 + start) + mirrored)
+            generator = torch.Generator().manual_seed(2 * ((seed + variation) * 1_000_003 + start) + mirrored)
             mask = random_masks(around, size, generator)
             if shards.rendered:
                 mask = torch.maximum(mask, face_mask(points, size, 0.0, 0.0))  # the answer has to fit in
+            if variation:  # side by side, so that both change alike
+                x, scene = random_tones(torch.cat([x, scene], dim=-1), generator).chunk(2, dim=-1)
             fill = random_tones(light_on_face(scene, mask), generator) if light else 0.0
             with torch.autocast(torch.device(device).type, torch.bfloat16):
                 removed = remove_face(scene, mask, fill)
@@ -138,7 +141,7 @@ def encode_shards(
                     blendshapes=blendshapes,
                     pose=pose,
                     person=person[answers],
-                    mirrored=torch.full((len(answers),), mirrored),
+                    copy=torch.full((len(answers),), mirrored or variation > 0),
                     style=torch.full((len(answers),), int(shards.rendered)),
                     agrees=1 - apart.float() * (1 - shrink_mask(mask)),
                 )
@@ -155,11 +158,11 @@ def random_masks(points: Tensor, size: int, generator: torch.Generator) -> Tenso
     return torch.cat(masks)
 
 
-def random_tones(light: Tensor, generator: torch.Generator) -> Tensor:
-    """light (B, 3, S, S) in [-1, 1], each one's contrast, brightness and colour changed -> the same"""
-    contrast, brightness = torch.randn((2, len(light), 1, 1, 1), generator=generator)
-    colour = torch.randn((len(light), 3, 1, 1), generator=generator)
-    return (light * (1 + 0.15 * contrast) + 0.12 * brightness + 0.04 * colour).clamp(-1, 1)
+def random_tones(pictures: Tensor, generator: torch.Generator) -> Tensor:
+    """pictures (B, 3, H, W) in [-1, 1], each one's contrast, brightness and colour changed -> the same"""
+    contrast, brightness = torch.randn((2, len(pictures), 1, 1, 1), generator=generator)
+    colour = torch.randn((len(pictures), 3, 1, 1), generator=generator)
+    return (pictures * (1 + 0.15 * contrast) + 0.12 * brightness + 0.04 * colour).clamp(-1, 1)
 
 
 def backgrounds_of(scene: Tensor, owner: Tensor) -> Tensor:

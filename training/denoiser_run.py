@@ -43,7 +43,8 @@ def denoiser(args: argparse.Namespace) -> None:
     start.autoencoder.to(place.device)
     start.recognisers.to(place.device)
     with place.main_process_first():
-        data = encoded(args.data, start, args.out / "dataset.safetensors", device=place.device)
+        cache = args.out / "dataset.safetensors"
+        data = encoded(args.data, start, cache, variations=args.variations, device=place.device)
     scale = start.config.latent_scale
     rgb, bias = fit_preview(data.latents[:96].float().to(place.device) * scale, start.autoencoder, scale)
     config = dataclasses.replace(start.config, latent_rgb=rgb, latent_rgb_bias=bias)
@@ -87,11 +88,17 @@ def frame_of(folders: list[Path]) -> str:
 
 
 def encoded(
-    folders: list[Path], start: Start, cache: Path, mirror: bool = True, device: torch.device | str = "cpu"
+    folders: list[Path],
+    start: Start,
+    cache: Path,
+    mirror: bool = True,
+    variations: int = 1,
+    device: torch.device | str = "cpu",
 ) -> Dataset:
     """The training pictures as the denoiser sees them, from the cache where they are there.
 
-    mirror  photos also the other way round; without it, there is a row for each of training_pictures, in their order
+    mirror      photos also the other way round; without it, a row for each of training_pictures, in their order
+    variations  as encode_shards takes it
     """
     if cache.is_file():
         data = Dataset.load(cache)
@@ -112,6 +119,7 @@ def encoded(
                 numbers,
                 (i + 1) << 32,
                 mirror=mirror,
+                variations=variations,
                 light=start.config.keeps_light,
                 device=device,
             )

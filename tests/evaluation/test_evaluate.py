@@ -90,3 +90,5 @@ def test_judges_measure_beside_the_own_networks(model, folders, judges, tmp_path
     assert first["random"]["wanted"] == second["result"]["wanted"] != first["result"]["wanted"]
     assert first["random"]["pose_error_deg"] == first["result"]["pose_error_deg"]
     assert report["means"]["unchanged"]["judge_top1"][0] == 0.5
+    assert first["photo"]["wanted"] == first["result"]["wanted"] and "photo" not in second  # a word has none
+    assert first["photo"]["judge_ratios"]["mouth_width"] > first["unchanged"]["judge_ratios"]["mouth_width"]  # a smile

@@ -46,7 +46,7 @@ def made_up() -> Dataset:
         latents=latents.half(), background=(latents * (1 - mask)).half(), mask=mask, inside=torch.ones(8, 1, 8, 8),
         identity=F.normalize(normal(8, 16), dim=-1), blendshapes=torch.rand(8, 51, generator=generator),
         pose=10 * normal(8, 3), person=torch.tensor([0, 0, 1, 1, 2, 3, 4, 5]),
-        mirrored=torch.zeros(8, dtype=torch.bool), style=torch.zeros(8, dtype=torch.long),
+        copy=torch.zeros(8, dtype=torch.bool), style=torch.zeros(8, dtype=torch.long),
         agrees=torch.ones(8, 1, 8, 8),
     )  # fmt: skip
 

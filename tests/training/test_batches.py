@@ -116,7 +116,7 @@ def test_identity_may_come_from_another_photo_of_the_same_person(made_up):
 
 
 def test_a_mirrored_photo_takes_the_identity_of_photos_that_are_not(made_up):
-    mirrored = dataclasses.replace(made_up, mirrored=torch.tensor([False, True] * 4))
+    mirrored = dataclasses.replace(made_up, copy=torch.tensor([False, True] * 4))
     training = Training(batch=100, **STEADY | {"other_photo": 1.0})
     batch = drawn(mirrored, training)
     assert torch.equal(sources_of(batch, mirrored), rows_of(batch, mirrored))  # one true photo each is no other photo
