@@ -155,8 +155,7 @@ def reconstruct(args: argparse.Namespace) -> None:
     from .evaluation.reconstruction import measure
     from .models import DiffSFSR
 
-    autoencoder = DiffSFSR.load(args.checkpoint).autoencoder
-    print(measure(autoencoder, args.data, find_judges(), args.limit).markdown())
+    print(measure(DiffSFSR.load(args.checkpoint), args.data, find_judges(), args.limit).markdown())
 
 
 def nearest(args: argparse.Namespace) -> None:

@@ -15,6 +15,23 @@ from ..models.recogniser import compound_code
 ROOM, LOWER = 1.42, 0.03  # side and centre of the mesh's frame, as parts of the mean face's height (measured on photos)
 
 
+class FrameMesh(nn.Module):
+    """The face mesh on crops of a generation frame, without a search for the face; frozen, and differentiable."""
+
+    def __init__(self, mesh: FaceMesh, frame: Frame):
+        super().__init__()
+        self.mesh = mesh.requires_grad_(False)
+        self.register_buffer("matrix", mesh_frame(mesh, frame))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x (B, 3, S, S) in [-1, 1] -> points (B, 478, 3), x and y in pixels of the frame; blendshapes (B, 51)"""
+        with torch.autocast(x.device.type, enabled=False):
+            matrix = self.matrix.expand(len(x), -1, -1)
+            points, blendshapes, _ = self.mesh.read(crop(x.float(), matrix, SIDE))
+            flat = transform(points[..., :2], invert(matrix))
+            return torch.cat([flat, points[..., 2:]], dim=-1), blendshapes
+
+
 class DecodedReader(nn.Module):
     """Takes a LatentReader's place: decoder, face mesh and recognisers in a row, all frozen, all differentiable."""
 
@@ -32,9 +49,9 @@ class DecodedReader(nn.Module):
         for name, recogniser in recognisers.items():
             if isinstance(recogniser, PackRecogniser):
                 raise ValueError(f'the recogniser "{name}" has no gradients; want "--losses latent", which needs none')
-        self.autoencoder, self.mesh, self.recognisers = autoencoder, mesh, recognisers
+        self.autoencoder, self.recognisers = autoencoder, recognisers
+        self.mesh = FrameMesh(mesh, FRAMES[config.frame])
         self.scale = config.latent_scale
-        self.register_buffer("matrix", mesh_frame(mesh, FRAMES[config.frame]))
         self.register_buffer("neutral", neutral)
         self.register_buffer("spread", spread)
 
@@ -42,11 +59,9 @@ class DecodedReader(nn.Module):
         """z (B, C, S/8, S/8), unit variance -> unit vectors (B, D), side by side; expression codes (B, 51) / spread."""
         x = self.autoencoder.decode(z / self.scale).sample.float()  # (B, 3, S, S)
         with torch.autocast(x.device.type, enabled=False):
-            matrix = self.matrix.expand(len(x), -1, -1)
-            points, blendshapes, _ = self.mesh.read(crop(x, matrix, SIDE))  # (B, 478, 3), (B, 51)
-            points = transform(points.detach(), invert(matrix))  # in pixels of the generation frame
+            points, blendshapes = self.mesh(x)  # (B, 478, 3), (B, 51)
             upright = FRAMES["arcface-112"]
-            faces = crop(x, align(five_points(points), upright), upright.size)  # (B, 3, 112, 112)
+            faces = crop(x, align(five_points(points.detach()), upright), upright.size)  # (B, 3, 112, 112)
             return compound_code(self.recognisers, faces), (blendshapes - self.neutral) / self.spread
 
 

@@ -2,7 +2,7 @@
 
 The encoder is frozen, so a denoiser trained on its latents goes on fitting. What a denoiser makes lacks detail: of a
 share of the pictures the decoder is given the estimate of z_0 from noise, and is asked for the photo. An adversary sees
-to it that the answer is no mean of photos.
+to it that the answer is no mean of photos, and the face mesh to it that lids and lips are where the photo has them.
 """
 
 import copy
@@ -30,6 +30,7 @@ class DecoderTraining:
     features: float = 0.5  # weight of the loss on the recogniser's first features
     adversary: float = 0.4  # weight of the adversary, of the pull that all other losses have
     share: float = 0.5  # of the way from the decoder begun with to the refined one, in what is exported: calmer skin
+    acting: float = 0.1  # weight of the difference that the face mesh sees, where there is one
     alone: int = 100  # steps that the adversary learns before it is heard
     seed: int = 0
 
@@ -52,6 +53,14 @@ def picture_loss(y: Tensor, x: Tensor, seen: list[Tensor], wanted: list[Tensor],
     return error.abs().mean() + error.square().mean() + config.edges * (across + down) + config.features * unlike
 
 
+def acting_loss(y: Tensor, x: Tensor, mesh: nn.Module) -> Tensor:
+    """How differently a face mesh (decoded.FrameMesh) reads y and x (B, 3, S, S): blendshapes and points."""
+    with torch.no_grad():
+        points, blendshapes = mesh(x)
+    found, shown = mesh(y)
+    return F.l1_loss(shown, blendshapes) + F.l1_loss(found[..., :2], points[..., :2]) * 10 / x.shape[-1]
+
+
 def refine_decoder(
     config: DecoderTraining,
     model: AutoencoderKL,
@@ -60,12 +69,14 @@ def refine_decoder(
     latents: Latents,
     state: dict | None = None,
     compile: bool = False,
+    mesh: nn.Module | None = None,
 ) -> Iterator[Step]:
     """Yield after every step; a resumed run draws what an uninterrupted one would.
 
     model    is changed in place, its encoder is not
     crops    (N, 3, 128, 128) uint8, frame mini-128
     latents  what the decoder is given of them
+    mesh     decoded.FrameMesh, for acting_loss
     """
     model.requires_grad_(False)
     trained = [*model.decoder.parameters(), *model.post_quant_conv.parameters()]
@@ -88,6 +99,8 @@ def refine_decoder(
             if index >= config.alone:
                 fooling = fooling_loss(adversary(y, seen))
                 loss = loss + config.adversary * balance(loss, fooling, y) * fooling
+        if mesh is not None:
+            loss = loss + config.acting * acting_loss(y, x, mesh)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(trained, 1.0)

@@ -6,9 +6,12 @@ import copy
 import torch
 
 from ..models.checkpoint import save_checkpoint
+from ..models.face_mesh import FaceMesh, find_task_file
+from ..models.geometry import FRAMES
 from ..models.recogniser import Recogniser
 from .adversary import Adversary
 from .autoencoder import save_autoencoder
+from .decoded import FrameMesh
 from .decoder import DecoderTraining, between, refine_decoder
 from .denoiser_run import encoded, frame_of
 from .driver import changed, load_state, run
@@ -40,5 +43,6 @@ def decoder(args: argparse.Namespace) -> None:
         save_checkpoint(args.out / f"{start.config.name}.safetensors", start.config, parts, seen)
 
     crops = torch.cat(training_pictures(photos, "crop"))
-    steps = refine_decoder(settings, model, Adversary(recogniser), crops, latents, load_state(args.out), args.compile)
+    mesh, state = FrameMesh(FaceMesh.load(find_task_file([])), FRAMES[start.config.frame]), load_state(args.out)
+    steps = refine_decoder(settings, model, Adversary(recogniser), crops, latents, state, args.compile, mesh)
     run(steps, args, settings.steps, lambda s: s.psnr, export)

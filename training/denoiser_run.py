@@ -163,7 +163,7 @@ def loss_reader(args: argparse.Namespace, start: Start, model: Model, data: Data
     """What reads identity and expression for the losses. A latent reader is trained first, some minutes, once."""
     neutral, spread = model.conditioner.neutral, model.conditioner.spread
     if args.losses == "decoded":
-        mesh = FaceMesh.load(find_task_file([])).requires_grad_(False)
+        mesh = FaceMesh.load(find_task_file([]))
         return DecodedReader(model.config, start.autoencoder, mesh, start.recognisers, neutral, spread)
     path = args.out / "reader.pt"
     if not path.is_file():

@@ -11,7 +11,8 @@ from diffsfsr.models.geometry import FRAMES, align, crop, five_points
 from diffsfsr.models.insightface_pack import PackRecogniser
 from diffsfsr.models.pictures import read_picture
 from diffsfsr.models.recogniser import Recogniser
-from diffsfsr.training.decoded import DecodedReader
+from diffsfsr.training.decoded import DecodedReader, FrameMesh
+from diffsfsr.training.decoder import acting_loss
 from torch import nn
 
 
@@ -48,6 +49,21 @@ def read(request, face_mesh, recogniser, photos):
     config, neutral, spread = mini(frame=request.param), torch.full((51,), 0.1), torch.full((51,), 0.5)
     reader = DecodedReader(config, Enlarge(), face_mesh, recognisers, neutral, spread)
     return reader, crops, recogniser(aligned), (blendshapes - neutral) / spread
+
+
+def test_acting_is_told_apart_from_blur(face_mesh):
+    """Another expression of the same person weighs more than a softer picture, and a gradient leads back."""
+    frame, folder = FRAMES["mini-128"], Path(openpeople.__file__).parent / "data" / "curated" / "P001" / "assets"
+    still, glad = (
+        crop(x[None], align(five_points(face_mesh.find(x)[0].points[None]), frame), frame.size)
+        for x in (read_picture(folder / f"{name}.jpg") for name in ("studio_portrait", "amateur_selfie"))
+    )
+    mesh = FrameMesh(face_mesh, frame)
+    assert acting_loss(still, still, mesh) == 0
+    soft = F.avg_pool2d(F.pad(still, (1, 1, 1, 1), mode="replicate"), 3, 1).requires_grad_(True)
+    blurred = acting_loss(soft, still, mesh)
+    assert 0 < blurred < 0.5 * acting_loss(glad, still, mesh)
+    assert torch.autograd.grad(blurred, soft)[0].abs().max() > 0
 
 
 def test_reads_what_the_encoders_read_in_the_photo(read):
