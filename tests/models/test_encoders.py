@@ -8,7 +8,7 @@ from diffsfsr.models.blending import light_on_face
 from diffsfsr.models.checkpoint import ASSETS, save_checkpoint
 from diffsfsr.models.codes import Expression, Identity
 from diffsfsr.models.denoiser import Denoiser
-from diffsfsr.models.encoders import Encoders
+from diffsfsr.models.encoders import STRONGEST, Encoders
 from diffsfsr.models.face_mesh import find_task_file
 from diffsfsr.models.geometry import five_points
 from diffsfsr.models.library import ExpressionLibrary
@@ -90,6 +90,22 @@ def test_label_comes_from_the_library(encoders):
     joy = encoders.label("joy", intensity=0.5)
     assert joy.name == "joy" and torch.equal(joy.code[0], encoders.library.code("joy", 0, 0.5))
     assert not encoders.label("joy", intensity=0).code.any()
+
+
+def test_words_are_no_stronger_than_photos():
+    encoders = Encoders.load(ASSETS / "mini.safetensors", find_task_file([]))
+    held_back = set()
+    for label in encoders.library.labels:
+        meant, code = encoders.library.code(label), encoders.label(label).code[0]
+        strength = (code / encoders.conditioner.spread).square().mean().sqrt()
+        if torch.equal(code, meant):
+            assert strength <= STRONGEST
+        else:
+            held_back.add(label)
+            assert strength.item() == pytest.approx(STRONGEST, rel=1e-4)
+            assert torch.cosine_similarity(code, meant, dim=0) > 0.9999
+            torch.testing.assert_close(encoders.label(label, intensity=0.5).code[0], 0.5 * code)
+    assert {"sadness", "grief", "terror"} < held_back and "joy" not in held_back and len(held_back) < 30
 
 
 def test_background_is_cut_to_the_frame(encoders, acted):
