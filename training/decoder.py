@@ -70,6 +70,7 @@ def refine_decoder(
     state: dict | None = None,
     compile: bool = False,
     mesh: nn.Module | None = None,
+    inside: Tensor | None = None,
 ) -> Iterator[Step]:
     """Yield after every step; a resumed run draws what an uninterrupted one would.
 
@@ -77,6 +78,7 @@ def refine_decoder(
     crops    (N, 3, 128, 128) uint8, frame mini-128
     latents  what the decoder is given of them
     mesh     decoded.FrameMesh, for acting_loss
+    inside   (N, 1, 128, 128), 0 beyond a photo's border, where nothing is learned; everything is photo where None
     """
     model.requires_grad_(False)
     trained = [*model.decoder.parameters(), *model.post_quant_conv.parameters()]
@@ -94,6 +96,8 @@ def refine_decoder(
         optimiser.param_groups[0]["lr"], others.param_groups[0]["lr"] = config.rate * pace, 2 * config.rate * pace
         with torch.autocast("cpu", torch.bfloat16):
             y = decode(latents(rows, generator)).sample.float()
+            if inside is not None:
+                y = torch.where(inside[rows] > 0, y, x)
             seen, wanted = adversary.features(y), adversary.features(x)
             loss = picture_loss(y, x, seen, wanted, config)
             if index >= config.alone:

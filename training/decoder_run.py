@@ -42,7 +42,7 @@ def decoder(args: argparse.Namespace) -> None:
         parts = {"unet": denoiser.denoiser.unet, "vae": vae, "conditioner": denoiser.conditioner}
         save_checkpoint(args.out / f"{start.config.name}.safetensors", start.config, parts, seen)
 
-    crops = torch.cat(training_pictures(photos, "crop"))
+    crops, inside = (torch.cat(training_pictures(photos, key)) for key in ("crop", "inside"))
     mesh, state = FrameMesh(FaceMesh.load(find_task_file([])), FRAMES[start.config.frame]), load_state(args.out)
-    steps = refine_decoder(settings, model, Adversary(recogniser), crops, latents, state, args.compile, mesh)
+    steps = refine_decoder(settings, model, Adversary(recogniser), crops, latents, state, args.compile, mesh, inside)
     run(steps, args, settings.steps, lambda s: s.psnr, export)

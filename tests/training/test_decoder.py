@@ -58,6 +58,22 @@ def test_resumed_is_uninterrupted():
     assert [step.psnr for step in refine_decoder(SHORT, *fresh(), state)] == whole[2:]
 
 
+def test_nothing_is_learned_beyond_the_photo():
+    """Two sets of crops that differ beyond the border only give the same decoder."""
+
+    def refined(fill):
+        model, adversary, pictures, encoded = fresh()
+        inside = torch.ones(6, 1, 128, 128, dtype=torch.uint8)
+        inside[..., 112:, :] = 0  # below what the recogniser sees
+        shown, alone = torch.where(inside > 0, pictures, fill), dataclasses.replace(SHORT, adversary=0.0)
+        for _ in refine_decoder(alone, model, adversary, shown, encoded, inside=inside):
+            pass
+        return model.state_dict()
+
+    black, white = refined(0), refined(255)
+    assert all(torch.equal(black[key], white[key]) for key in black)
+
+
 def test_it_learns():
     config = dataclasses.replace(SHORT, steps=40, rate=3e-3, adversary=0.0)
     psnr = [step.psnr for step in refine_decoder(config, *fresh(crops()[:2] // 8 + 100))]
