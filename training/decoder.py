@@ -29,7 +29,7 @@ class DecoderTraining:
     edges: float = 1.0  # weight of the loss on differences between neighbouring pixels
     features: float = 0.5  # weight of the loss on the recogniser's first features
     adversary: float = 0.3  # weight of the adversary, of the pull that all other losses have
-    share: float = 0.75  # of the way from the decoder begun with to the refined one, in what is exported: calmer skin
+    share: float = 0.85  # of the way from the decoder begun with to the refined one, in what is exported: calmer skin
     acting: float = 0.1  # weight of the difference that the face mesh sees, where there is one
     alone: int = 100  # steps that the adversary learns before it is heard
     seed: int = 0
