@@ -23,9 +23,8 @@ from .library import ExpressionLibrary
 from .recogniser import Recogniser, compound_code, merge_photos, weigh_photos
 
 CHUNK = 16  # faces that are worked on at a time, so that long videos need no more memory than short ones
-STRONGEST = (
-    1.35  # of a word at intensity 1: root mean square of the code over its spread; nine of ten photos are weaker
-)
+# of a word at intensity 1: root mean square of its code over the spread; nine of ten photos are weaker
+STRONGEST = 1.35
 
 
 @dataclass(frozen=True)
