@@ -32,7 +32,7 @@ def generate(args: argparse.Namespace) -> None:
     photos = [read_picture(path) for path in args.identity.split(",")]
     scene = read_picture(args.background)
     from .models import DiffSFSR  # takes seconds: not before the pictures are known to be there
-    from .models.face_choice import PASS_THROUGH, STOP, NoFace
+    from .models.faces.choice import PASS_THROUGH, STOP, NoFace
 
     pack = args.insightface_pack
     model = DiffSFSR.load(args.checkpoint, packs=[pack.parent] if pack else [], pack=pack and pack.name)
@@ -54,7 +54,7 @@ def generate(args: argparse.Namespace) -> None:
         )  # fmt: skip
     write_picture(args.output, pictures[0], f"{model.config.name} ({args.checkpoint})")
     if args.report:
-        from .evaluation.report import report_one
+        from .evaluation.results.report import report_one
 
         report = report_one(model, pictures[0], identity, expression, background)
         print(json.dumps(report | {"seconds": round(time.perf_counter() - started, 2)}))
@@ -62,8 +62,8 @@ def generate(args: argparse.Namespace) -> None:
 
 def read_expression(model, source: str, intensity: float):
     """A label, a picture, or a file with an expression: a .safetensors, or a .json of blendshapes by name."""
-    from .models.expression_edit import scale
-    from .models.expression_file import load_expression
+    from .models.expression.edit import scale
+    from .models.expression.file import load_expression
     from .models.pictures import read_picture
 
     path = Path(source)
@@ -75,29 +75,29 @@ def read_expression(model, source: str, intensity: float):
 
 
 def labels(args: argparse.Namespace) -> None:
-    from .models.checkpoint import ASSETS
-    from .models.labels import read_labels
+    from .models.expression.labels import read_labels
+    from .models.network.checkpoint import ASSETS
 
     print("\n".join(read_labels(ASSETS / "expressions.json")))
 
 
 def library(args: argparse.Namespace) -> None:
-    from .evaluation import library_actions
+    from .evaluation.results import library_actions
 
     getattr(library_actions, args.action)(args)
 
 
 def prepare(args: argparse.Namespace) -> None:
-    from .models.face_mesh import FaceMesh, find_task_file
-    from .training.prepare import prepare
+    from .models.faces.mesh import FaceMesh, find_task_file
+    from .training.data.prepare import prepare
 
     for progress in prepare(args.photos, args.out, FaceMesh.load(find_task_file([])), args.frame):
         print(f"{progress.done} photos read, {progress.kept} kept, {progress.rejected} rejected", flush=True)
 
 
 def render(args: argparse.Namespace) -> None:
-    from .training.render import render
-    from .training.renderer import open_context
+    from .rendering.render import render
+    from .rendering.renderer import open_context
 
     try:
         open_context().release()  # here, where what is missing is told in one line, not in each process
@@ -108,7 +108,9 @@ def render(args: argparse.Namespace) -> None:
 
 
 def train(args: argparse.Namespace) -> None:
-    from .training import decoder_run, denoiser_run, runs
+    from .training import runs
+    from .training.decoder import run as decoder_run
+    from .training.denoiser import run as denoiser_run
 
     {
         "recogniser": runs.recogniser,
@@ -119,14 +121,14 @@ def train(args: argparse.Namespace) -> None:
 
 
 def download(args: argparse.Namespace) -> None:
-    from .models.face_mesh import download_task_file
+    from .models.faces.mesh import download_task_file
 
     print(download_task_file(args.folder))
 
 
 def evaluate(args: argparse.Namespace) -> None:
-    from .evaluation import evaluate as evaluation
-    from .evaluation.judges import find_judges
+    from .evaluation.judges.networks import find_judges
+    from .evaluation.results import evaluate as evaluation
     from .models import DiffSFSR
 
     given = args.identities, args.expressions, args.backgrounds
@@ -142,7 +144,7 @@ def evaluate(args: argparse.Namespace) -> None:
 
 
 def verify(args: argparse.Namespace) -> None:
-    from .evaluation.recognition import compare_recognisers
+    from .evaluation.results.recognition import compare_recognisers
 
     found = compare_recognisers(args.data, args.recognisers, args.shares, args.fit, args.teacher, args.people)
     if args.out:
@@ -151,17 +153,17 @@ def verify(args: argparse.Namespace) -> None:
 
 
 def reconstruct(args: argparse.Namespace) -> None:
-    from .evaluation.judges import find_judges
-    from .evaluation.reconstruction import measure
+    from .evaluation.judges.networks import find_judges
+    from .evaluation.results.reconstruction import measure
     from .models import DiffSFSR
 
     print(measure(DiffSFSR.load(args.checkpoint), args.data, find_judges(), args.limit).markdown())
 
 
 def nearest(args: argparse.Namespace) -> None:
-    from .evaluation import nearest
-    from .evaluation.judges import Judges
-    from .models.face_mesh import FaceMesh, find_task_file
+    from .evaluation.judges.networks import Judges
+    from .evaluation.results import nearest
+    from .models.faces.mesh import FaceMesh, find_task_file
 
     judges, mesh = Judges.load(), FaceMesh.load(find_task_file([]))
     trained = nearest.training_faces(args.data, judges)
@@ -169,13 +171,13 @@ def nearest(args: argparse.Namespace) -> None:
 
 
 def estimates(args: argparse.Namespace) -> None:
-    from .training.estimates import measure, report
+    from .training.denoiser.estimates import measure, report
 
     print(report(measure(args.checkpoint, args.data, args.limit, args.seed), args.out))
 
 
 def cost(args: argparse.Namespace) -> None:
-    from .training.cost import count
+    from .training.denoiser.cost import count
 
     print(count(args.frame, args.batch, args.lora, args.checkpointing, args.losses, args.estimate).table())
 
@@ -187,7 +189,8 @@ def people(args: argparse.Namespace) -> None:
 
 
 def benchmark(args: argparse.Namespace) -> None:
-    from .evaluation import benchmark, encoder_times
+    from .evaluation.host import benchmark
+    from .evaluation.results import encoder_times
 
     if args.what == "encoders":
         encoder_times.run()
@@ -196,7 +199,7 @@ def benchmark(args: argparse.Namespace) -> None:
 
 
 def demo(args: argparse.Namespace) -> None:
-    from .evaluation.demo import run_demo
+    from .evaluation.host.demo import run_demo
 
     run_demo(args.comfyui, args.output)
 

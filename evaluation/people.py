@@ -11,12 +11,12 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..models.checkpoint import ASSETS
-from ..models.face_mesh import FaceMesh, find_task_file
-from ..models.labels import read_labels
+from ..models.expression.labels import read_labels
+from ..models.faces.mesh import FaceMesh, find_task_file
+from ..models.network.checkpoint import ASSETS
 from ..models.pictures import decode_picture, to_pil
-from ..training.photos import person_of, read_photos, test_people
-from ..training.prepare import with_border
+from ..training.data.photos import person_of, read_photos, test_people
+from ..training.data.prepare import with_border
 
 LABELS = ("joy", "anger", "surprise", "sadness")
 

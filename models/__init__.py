@@ -27,7 +27,7 @@ Pixels are RGB in [-1, 1]; points are (x, y) in pixels from the top left, the fi
 def __getattr__(name: str):
     """`from diffsfsr.models import DiffSFSR` without loading diffusers for those who only need a part."""
     if name == "DiffSFSR":
-        from .diffsfsr import DiffSFSR
+        from .pipeline import DiffSFSR
 
         return DiffSFSR
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

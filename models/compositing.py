@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .blending import feather, match_colour, paste
 from .codes import Background, CutOut, repeat_background
-from .geometry import inside
+from .frames import inside
+from .masks import feather, match_colour, paste
 
 FEATHER = 0.05  # width of the soft border of a pasted face, as a share of the frame
 

@@ -10,17 +10,17 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from .blending import face_mask, light_on_face, remove_face
-from .checkpoint import ASSETS, fill, read_checkpoint
 from .codes import Background, CutOut, Expression, Identity, broadcast
-from .conditioner import Conditioner
-from .config import Config
-from .face_choice import PASS_THROUGH, SKIP, STOP, WITHOUT_FACE, NoFace, choose_faces
-from .face_mesh import Face, FaceMesh
-from .geometry import FRAMES, align, crop, five_points, transform
-from .insightface_pack import PREFIX, PackRecogniser, find_pack, load_pack
-from .library import ExpressionLibrary
-from .recogniser import Recogniser, compound_code, merge_photos, weigh_photos
+from .conditions import Conditioner
+from .expression.library import ExpressionLibrary
+from .faces.choice import PASS_THROUGH, SKIP, STOP, WITHOUT_FACE, NoFace, choose_faces
+from .faces.insightface_pack import PREFIX, PackRecogniser, find_pack, load_pack
+from .faces.mesh import Face, FaceMesh
+from .frames import FRAMES, align, crop, five_points, transform
+from .identity.recogniser import Recogniser, compound_code, merge_photos, weigh_photos
+from .masks import face_mask, light_on_face, remove_face
+from .network.checkpoint import ASSETS, fill, read_checkpoint
+from .network.config import Config
 
 CHUNK = 16  # faces that are worked on at a time, so that long videos need no more memory than short ones
 # of a word at intensity 1: root mean square of its code over the spread; nine of ten photos are weaker

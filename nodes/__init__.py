@@ -25,7 +25,7 @@ def list_nodes() -> list[type[io.ComfyNode]]:
         DiffSFSRLoadExpression,
         DiffSFSRSaveExpression,
     )
-    from .guider import DiffSFSRGuider
+    from .guidance import DiffSFSRGuider
     from .identity import DiffSFSREncodeIdentity
     from .identity_files import DiffSFSRBlendIdentity, DiffSFSRLoadIdentity, DiffSFSRSaveIdentity
     from .load import DiffSFSRLoad, register_folders

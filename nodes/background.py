@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from comfy_api.latest import io, ui
 
-from ..models.face_choice import PASS_THROUGH, SKIP, STOP
-from ..models.smoothing import smooth_faces
+from ..models.faces.choice import PASS_THROUGH, SKIP, STOP
+from ..models.faces.smoothing import smooth_faces
 from .compat import only_known
-from .faces import chosen, face_inputs, given_inputs, known_faces, reporting, without_face_input
+from .inputs import chosen, face_inputs, given_inputs, known_faces, reporting, without_face_input
 from .pictures import colours, from_mask, outlined, picture_at, put_back, to_image
-from .types import CATEGORY, BackgroundType, DiffSFSRType, Loaded, Scene
+from .wires import CATEGORY, BackgroundType, DiffSFSRType, Loaded, Scene
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,7 +12,7 @@ from ..models.codes import CutOut, Expression, Identity, repeat_background
 from ..models.encoders import CHUNK
 from .compat import only_known
 from .pictures import to_image
-from .types import CATEGORY, BackgroundType, DiffSFSRType, ExpressionType, IdentityType, Loaded
+from .wires import CATEGORY, BackgroundType, DiffSFSRType, ExpressionType, IdentityType, Loaded
 
 if TYPE_CHECKING:
     from comfy.sd import VAE

@@ -6,17 +6,17 @@ from pathlib import Path
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..models.face_choice import STOP, WITHOUT_FACE
-from ..models.labels import read_labels
-from ..models.references import FILE, References
-from ..models.words import Words
+from ..models.expression.labels import read_labels
+from ..models.expression.references import FILE, References
+from ..models.expression.words import Words
+from ..models.faces.choice import STOP, WITHOUT_FACE
 from .compat import only_known
-from .faces import chosen, face_inputs, given_inputs, known_faces, reporting, without_face_input
+from .inputs import chosen, face_inputs, given_inputs, known_faces, reporting, without_face_input
 from .pictures import from_image, picture_at, to_image
-from .types import CATEGORY, DiffSFSRType, ExpressionType, Loaded, on_cpu
+from .wires import CATEGORY, DiffSFSRType, ExpressionType, Loaded, on_cpu
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
-STRONGEST = 1.5  # as models/library.py has it
+STRONGEST = 1.5  # as models/expression/library.py has it
 DONE = "What the face is to do."
 
 

@@ -4,11 +4,11 @@ from comfy_api.latest import io
 from torch import zeros
 
 from ..models.codes import Expression
-from ..models.expression_edit import ASYMMETRY, SLIDERS, edit, mix, scale, travel
-from ..models.face_mesh import BLENDSHAPES
+from ..models.expression.edit import ASYMMETRY, SLIDERS, edit, mix, scale, travel
+from ..models.faces.mesh import BLENDSHAPES
 from .compat import only_known
 from .expression import DONE, intensity_input
-from .types import CATEGORY, ExpressionType
+from .wires import CATEGORY, ExpressionType
 
 
 def slider_input(name: str, lowest: float, tooltip: str) -> io.Float.Input:

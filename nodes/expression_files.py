@@ -8,13 +8,13 @@ import folder_paths
 from comfy_api.latest import io, ui
 
 from ..models.codes import Expression
-from ..models.expression_file import EXAMPLE, from_json, load_expression, save_expression
-from ..models.user_library import UserLibrary, build
+from ..models.expression.file import EXAMPLE, from_json, load_expression, save_expression
+from ..models.expression.user_library import UserLibrary, build
 from .compat import only_known
 from .expression import DONE, intensity_input
 from .identity_files import kept_file, new_file
 from .load import EXPRESSIONS, expression_output
-from .types import CATEGORY, BackgroundType, DiffSFSRType, ExpressionType, Loaded, Scene, on_cpu
+from .wires import CATEGORY, BackgroundType, DiffSFSRType, ExpressionType, Loaded, Scene, on_cpu
 
 PICKS = ("nearest head pose", "random")
 AT_ONCE = 20  # photos, then users can stop

@@ -3,11 +3,11 @@
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..models.face_choice import SKIP, STOP
+from ..models.faces.choice import SKIP, STOP
 from .compat import only_known
-from .faces import chosen, face_inputs, given_inputs, known_faces, without_face_input
+from .inputs import chosen, face_inputs, given_inputs, known_faces, without_face_input
 from .pictures import from_image, to_image
-from .types import CATEGORY, DiffSFSRType, IdentityType, Loaded, on_cpu
+from .wires import CATEGORY, DiffSFSRType, IdentityType, Loaded, on_cpu
 
 
 class DiffSFSREncodeIdentity(io.ComfyNode):

@@ -7,11 +7,11 @@ from comfy_api.latest import io, ui
 from torch import cat, zeros
 
 from ..models.codes import Identity, broadcast
-from ..models.identity_file import load_identity, save_identity
-from ..models.recogniser import merge_photos
+from ..models.identity.file import load_identity, save_identity
+from ..models.identity.recogniser import merge_photos
 from .compat import only_known
 from .load import IDENTITIES, identity_output
-from .types import CATEGORY, DiffSFSRType, IdentityType, Loaded, on_cpu
+from .wires import CATEGORY, DiffSFSRType, IdentityType, Loaded, on_cpu
 
 WHO = "Who the face is to be."
 

@@ -12,13 +12,13 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
 from .compat import only_known
-from .types import CATEGORY, DiffSFSRType, Loaded
+from .wires import CATEGORY, DiffSFSRType, Loaded
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..models.config import Config
     from ..models.encoders import Encoders
+    from ..models.network.config import Config
 
 FOLDER = "diffsfsr"
 IDENTITIES = "diffsfsr_identities"  # the host's name for both folders with identities
@@ -134,9 +134,9 @@ def find(name: str) -> Path:
 
 def load(path: Path, pack: str | None = None) -> Loaded:
     """pack: of packs(); raises ValueError for a file that is broken, incomplete or no DiffSFSR checkpoint."""
-    from ..models.checkpoint import read_checkpoint
     from ..models.encoders import Encoders
-    from ..models.face_mesh import find_task_file
+    from ..models.faces.mesh import find_task_file
+    from ..models.network.checkpoint import read_checkpoint
 
     task_file = find_task_file([Path(folder) for folder in folder_paths.get_folder_paths("mediapipe")])
     config, weights = read_checkpoint(path, parts=("unet", "vae"))

@@ -13,7 +13,7 @@ import comfy.utils
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ..models.config import Config
+from ..models.network.config import Config
 from .compat import load_weights, patch_model
 
 PREDICTIONS = {"v_prediction": comfy.model_base.ModelType.V_PREDICTION, "epsilon": comfy.model_base.ModelType.EPS}
@@ -29,7 +29,7 @@ class LatentFormat(comfy.latent_formats.LatentFormat):
 
 
 class DiffSFSRModel(comfy.model_base.BaseModel):
-    """The host's own, whose vector beside the timestep is made of the tokens (models/denoiser.py)."""
+    """The host's own, whose vector beside the timestep is made of the tokens (models/network/denoiser.py)."""
 
     def encode_adm(self, cross_attn: Tensor | None = None, **conditions: object) -> Tensor | None:
         if cross_attn is None or self.diffusion_model.num_classes is None:
@@ -58,7 +58,7 @@ class DiffSFSRModelConfig(comfy.supported_models_base.BASE):
 
 
 def host_unet_config(config: Config) -> dict:
-    """Arguments of the host's UNetModel for the network that models/denoiser.py builds of diffusers' parts.
+    """Arguments of the host's UNetModel for the network that models/network/denoiser.py builds of diffusers' parts.
 
     raises   ValueError for a shape that the host's class cannot have
     """

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..models.compositing import paste_each
-from .types import Scene
+from .wires import Scene
 
 LINE = (1.0, 0.55, 0.0)
 

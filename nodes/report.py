@@ -5,11 +5,11 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..models.encoders import Encoders
-from ..models.library import MOVING
+from ..models.expression.library import MOVING
 from .compat import only_known
-from .faces import chosen, face_inputs, stoppable
+from .inputs import chosen, face_inputs, stoppable
 from .pictures import from_image
-from .types import CATEGORY, DiffSFSRType, Loaded
+from .wires import CATEGORY, DiffSFSRType, Loaded
 
 
 def compare(

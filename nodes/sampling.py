@@ -19,7 +19,7 @@ from ..models.encoders import CHUNK
 from .compat import only_known
 from .conditioning import EXPRESSION_TIP, IDENTITY_TIP, condition
 from .pictures import put_back
-from .types import CATEGORY, BackgroundType, DiffSFSRType, ExpressionType, IdentityType, Loaded, Scene
+from .wires import CATEGORY, BackgroundType, DiffSFSRType, ExpressionType, IdentityType, Loaded, Scene
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher

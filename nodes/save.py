@@ -11,7 +11,7 @@ from torch import Tensor
 from ..models.pictures import save_generated, to_pil
 from .compat import only_known
 from .pictures import picture_at
-from .types import CATEGORY, DiffSFSRType, Loaded
+from .wires import CATEGORY, DiffSFSRType, Loaded
 
 
 class DiffSFSRSavePortrait(io.ComfyNode):

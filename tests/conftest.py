@@ -8,6 +8,13 @@ runpy.run_path(str(Path(__file__).parents[1] / "cli.py"))  # makes the pack impo
 
 
 @pytest.fixture(scope="session")
+def face_mesh():
+    from diffsfsr.models.faces.mesh import FaceMesh, find_task_file
+
+    return FaceMesh.load(find_task_file([]))
+
+
+@pytest.fixture(scope="session")
 def scrfd() -> Callable[..., None]:
     """scrfd(path, box, points): an .onnx in the layout of insightface's SCRFD, for pictures of 640 x 640 pixels.
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 from diffsfsr.cli import main
-from diffsfsr.models.autoencoder import build_autoencoder
-from diffsfsr.models.checkpoint import ASSETS, save_checkpoint
-from diffsfsr.models.conditioner import Conditioner
-from diffsfsr.models.config import mini
-from diffsfsr.models.denoiser import Denoiser
+from diffsfsr.models.conditions import Conditioner
+from diffsfsr.models.identity.recogniser import Recogniser
+from diffsfsr.models.network.autoencoder import build_autoencoder
+from diffsfsr.models.network.checkpoint import ASSETS, save_checkpoint
+from diffsfsr.models.network.config import mini
+from diffsfsr.models.network.denoiser import Denoiser
 from diffsfsr.models.pictures import read_picture
-from diffsfsr.models.recogniser import Recogniser
 from PIL import Image
 
 CLI = Path(__file__).parents[1] / "cli.py"

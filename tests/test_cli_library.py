@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from diffsfsr.cli import main
-from diffsfsr.models.user_library import UserLibrary
+from diffsfsr.models.expression.user_library import UserLibrary
 from PIL import Image
 
 

@@ -15,7 +15,8 @@ LAYERS = {  # layer: what it may import
     "models": {"models"},
     "nodes": {"nodes", "models"},
     "training": {"training", "models"},
-    "evaluation": {"evaluation", "training", "models"},
+    "rendering": {"rendering", "training", "models"},
+    "evaluation": {"evaluation", "rendering", "training", "models"},
 }
 HOST = {
     "app", "comfy", "comfy_api", "comfy_api_nodes", "comfy_config", "comfy_execution", "comfy_extras", "execution",

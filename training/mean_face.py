@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..models.face_mesh import FaceMesh
+from ..models.faces.mesh import FaceMesh
 from ..models.pictures import decode_picture
-from .photos import person_of, read_photos, test_people
+from .data.photos import person_of, read_photos, test_people
 
 
 def meshes(task_file: Path, photos: Path, archives: list[Path], count: int) -> Iterator[Tensor]:

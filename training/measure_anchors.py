@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..models.face_mesh import BLENDSHAPES, FaceMesh
+from ..models.faces.mesh import BLENDSHAPES, FaceMesh
 
 ANCHOR_PEOPLE = ("P001", "P003", "P005", "P007", "P009")
 TEST_PEOPLE = ("P002", "P004", "P006", "P008", "P010")

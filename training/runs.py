@@ -10,13 +10,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..models.recogniser import Recogniser
-from .autoencoder import AutoencoderTraining, load_autoencoder, save_autoencoder, train_autoencoder
+from ..models.identity.recogniser import Recogniser
+from .autoencoder.train import AutoencoderTraining, load_autoencoder, save_autoencoder, train_autoencoder
+from .data.photos import person_of, test_people
+from .data.prepare import Shards
 from .driver import averaged_weights, changed, load_state, run
-from .photos import person_of, test_people
-from .prepare import Shards
-from .recogniser import RecogniserTraining, train_recogniser
-from .teacher import Teacher
+from .recogniser.teacher import Teacher
+from .recogniser.train import RecogniserTraining, train_recogniser
 
 
 def recogniser(args: argparse.Namespace) -> None:

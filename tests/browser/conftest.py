@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from diffsfsr.evaluation.host import Host
-from diffsfsr.models.face_mesh import TASK_FILE, find_task_file
+from diffsfsr.evaluation.host.server import Host
+from diffsfsr.models.faces.mesh import TASK_FILE, find_task_file
 from diffsfsr.tests.host.conftest import host, people, pytest_runtest_makereport  # noqa: F401  they serve here, too
 from diffsfsr.tests.host.stand_ins import write_checkpoint, write_upscaler
 from PIL import Image

@@ -1,7 +1,7 @@
 """The subgraph blueprint is found by its name, placed, wired, and run on the real front end."""
 
 import pytest
-from diffsfsr.evaluation.host import PACK
+from diffsfsr.evaluation.host.server import PACK
 
 pytestmark = pytest.mark.browser
 

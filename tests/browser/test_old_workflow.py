@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from diffsfsr.evaluation.host import PACK
-from diffsfsr.evaluation.workflow import to_prompt
+from diffsfsr.evaluation.host.server import PACK
+from diffsfsr.evaluation.host.workflow import to_prompt
 
 pytestmark = pytest.mark.browser
 

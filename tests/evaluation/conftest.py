@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch.nn.functional as F
-from diffsfsr.evaluation.judges import Judges, find_judges
+from diffsfsr.evaluation.judges.networks import Judges, find_judges
 from diffsfsr.evaluation.people import find_people
-from diffsfsr.models.face_mesh import Face, FaceMesh, find_task_file
+from diffsfsr.models.faces.mesh import Face, FaceMesh, find_task_file
 from diffsfsr.models.pictures import read_picture
-from diffsfsr.training.prepare import prepare
+from diffsfsr.training.data.prepare import prepare
 from PIL import Image
 from torch import Tensor
 

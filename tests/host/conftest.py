@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from diffsfsr.evaluation.host import Host, find_comfyui
+from diffsfsr.evaluation.host.server import Host, find_comfyui
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +40,7 @@ def pytest_runtest_makereport(item, call):
 @pytest.fixture(scope="session")
 def find_faces():
     """MediaPipe's own reading: a picture -> the points (478, 2) of every face in it, in pixels."""
-    from diffsfsr.models.face_mesh import find_task_file
+    from diffsfsr.models.faces.mesh import find_task_file
     from mediapipe import Image, ImageFormat
     from mediapipe.tasks.python import BaseOptions
     from mediapipe.tasks.python.vision import FaceLandmarker, FaceLandmarkerOptions

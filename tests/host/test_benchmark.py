@@ -1,7 +1,7 @@
 """The benchmarks run on a real ComfyUI and measure something; how much is for docs/results.md."""
 
 import pytest
-from diffsfsr.evaluation.benchmark import Meter, many_runs, timings, videos
+from diffsfsr.evaluation.host.benchmark import Meter, many_runs, timings, videos
 
 pytestmark = pytest.mark.host
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from diffsfsr.evaluation.host import HostError
+from diffsfsr.evaluation.host.server import HostError
 from PIL import Image
 
 pytestmark = pytest.mark.host

@@ -5,8 +5,8 @@ import re
 
 import numpy as np
 import pytest
-from diffsfsr.evaluation.host import PACK, HostError
-from diffsfsr.evaluation.workflow import find_node, to_prompt
+from diffsfsr.evaluation.host.server import PACK, HostError
+from diffsfsr.evaluation.host.workflow import find_node, to_prompt
 from PIL import Image
 
 pytestmark = pytest.mark.host

@@ -5,8 +5,8 @@ import time
 
 import numpy as np
 import pytest
-from diffsfsr.evaluation.host import PACK, Host, HostError, find_comfyui
-from diffsfsr.evaluation.workflow import find_node, to_prompt
+from diffsfsr.evaluation.host.server import PACK, Host, HostError, find_comfyui
+from diffsfsr.evaluation.host.workflow import find_node, to_prompt
 
 pytestmark = pytest.mark.host
 

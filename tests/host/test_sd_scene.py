@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from diffsfsr.evaluation.host import PACK, HostError
-from diffsfsr.evaluation.workflow import find_node, to_prompt
+from diffsfsr.evaluation.host.server import PACK, HostError
+from diffsfsr.evaluation.host.workflow import find_node, to_prompt
 from diffsfsr.tests.host.stand_ins import write_checkpoint
 from PIL import Image
 

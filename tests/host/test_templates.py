@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from diffsfsr.evaluation.host import PACK
-from diffsfsr.evaluation.workflow import to_prompt
+from diffsfsr.evaluation.host.server import PACK
+from diffsfsr.evaluation.host.workflow import to_prompt
 from diffsfsr.tests.host.stand_ins import write_upscaler
 from PIL import Image
 

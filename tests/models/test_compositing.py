@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from diffsfsr.models.codes import Background
 from diffsfsr.models.compositing import paste_faces
-from diffsfsr.models.geometry import crop
+from diffsfsr.models.frames import crop
 
 SIZE = 32  # side of the crops, which lie unscaled at whole pixels, so that cutting and pasting are exact
 

@@ -3,16 +3,16 @@ import shutil
 
 import pytest
 import torch
-from diffsfsr.models.autoencoder import build_autoencoder
-from diffsfsr.models.blending import light_on_face
-from diffsfsr.models.checkpoint import ASSETS, save_checkpoint
 from diffsfsr.models.codes import Expression, Identity
-from diffsfsr.models.denoiser import Denoiser
 from diffsfsr.models.encoders import STRONGEST, Encoders
-from diffsfsr.models.face_mesh import find_task_file
-from diffsfsr.models.geometry import five_points
-from diffsfsr.models.library import ExpressionLibrary
-from diffsfsr.models.recogniser import Recogniser
+from diffsfsr.models.expression.library import ExpressionLibrary
+from diffsfsr.models.faces.mesh import find_task_file
+from diffsfsr.models.frames import five_points
+from diffsfsr.models.identity.recogniser import Recogniser
+from diffsfsr.models.masks import light_on_face
+from diffsfsr.models.network.autoencoder import build_autoencoder
+from diffsfsr.models.network.checkpoint import ASSETS, save_checkpoint
+from diffsfsr.models.network.denoiser import Denoiser
 
 NEUTRAL, HAPPY, SURPRISED = 0, 1, 4  # cells of the sheets
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from diffsfsr.models.checkpoint import ASSETS
-from diffsfsr.models.face_mesh import BLENDSHAPES, FaceMesh, find_task_file
-from diffsfsr.models.geometry import FRAMES, align, crop, five_points
-from diffsfsr.models.recogniser import Recogniser, compound_code
+from diffsfsr.models.faces.mesh import BLENDSHAPES, FaceMesh, find_task_file
+from diffsfsr.models.frames import FRAMES, align, crop, five_points
+from diffsfsr.models.identity.recogniser import Recogniser, compound_code
+from diffsfsr.models.network.checkpoint import ASSETS
 from torch import Tensor, nn
 
 CELLS = (("P001", 1), ("P003", 4), ("P008", 3))  # happy, surprised, angry

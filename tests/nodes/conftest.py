@@ -71,21 +71,21 @@ def run(host):
 def untrained(host) -> SimpleNamespace:
     """Config and networks of a small checkpoint with random weights; face mesh and library are the real ones."""
     generator = torch.Generator().manual_seed(6)
-    config = host.part("models.config").mini(
+    config = host.part("models.network.config").mini(
         widths=(32, 64), layers=1, heads=2, context=48, latent_scale=0.4, autoencoder_widths=(32, 32, 32, 32)
     )
-    mesh = host.part("models.face_mesh")
+    mesh = host.part("models.faces.mesh")
     parts = SimpleNamespace(
         config=config,
-        unet=host.part("models.denoiser").Denoiser(config).unet,
-        vae=host.part("models.autoencoder").build_autoencoder(
+        unet=host.part("models.network.denoiser").Denoiser(config).unet,
+        vae=host.part("models.network.autoencoder").build_autoencoder(
             config.autoencoder_widths, config.autoencoder_layers, config.latent_channels, config.latent_scale
         ),
         encoders=host.part("models.encoders").Encoders(
             config,
             mesh.FaceMesh.load(mesh.find_task_file([])),
-            {name: host.part("models.recogniser").Recogniser() for name in config.recognisers},
-            host.part("models.library").ExpressionLibrary.load(ROOT / "assets" / "expressions.json"),
+            {name: host.part("models.identity.recogniser").Recogniser() for name in config.recognisers},
+            host.part("models.expression.library").ExpressionLibrary.load(ROOT / "assets" / "expressions.json"),
         ),
     )
     for network in (parts.unet, parts.vae, parts.encoders.recognisers, parts.encoders.conditioner):

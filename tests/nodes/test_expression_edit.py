@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from diffsfsr.models.expression_edit import SLIDERS
+from diffsfsr.models.expression.edit import SLIDERS
 
 pytestmark = pytest.mark.host
 

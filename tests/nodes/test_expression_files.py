@@ -49,7 +49,7 @@ def test_a_saved_expression_is_offered_and_comes_back(run, files, joy):
 
 def test_values_are_blendshapes_by_name(host, run, files):
     (expression,) = run("DiffSFSRExpressionFromValues", values='{"jawOpen": 0.4, "mouthSmile": 0.5}')
-    names = host.part("models.face_mesh").BLENDSHAPES
+    names = host.part("models.faces.mesh").BLENDSHAPES
     assert expression.code.shape == (1, 51) and expression.code.count_nonzero() == 3
     assert float(expression.code[0, names.index("jawOpen")]) == pytest.approx(0.4)
     with pytest.raises(ValueError, match="jawOpne"):

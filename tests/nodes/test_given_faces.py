@@ -1,4 +1,4 @@
-"""Landmarks and boxes of ComfyUI's own nodes in place of our search; see tests/models/test_given_faces.py."""
+"""Landmarks and boxes of ComfyUI's own nodes in place of our search; see tests/models/faces/test_given.py."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def landmarks(diffsfsr):
         }
 
     def blendshapes() -> tuple[str, ...]:
-        from diffsfsr.models.face_mesh import BLENDSHAPES
+        from diffsfsr.models.faces.mesh import BLENDSHAPES
 
         return ("_neutral", *BLENDSHAPES)
 

@@ -45,7 +45,7 @@ def test_a_saved_identity_is_offered_and_comes_back(run, host, files, anna):
 def test_files_in_the_models_folder_are_offered_and_are_no_checkpoints(host, run, files, anna):
     folder = Path(host.folder_paths.models_dir) / "diffsfsr" / "identities"
     folder.mkdir(parents=True, exist_ok=True)
-    host.part("models.identity_file").save_identity(folder / "shared.safetensors", anna)
+    host.part("models.identity.file").save_identity(folder / "shared.safetensors", anna)
     assert "shared.safetensors" in files()
     assert torch.equal(run("DiffSFSRLoadIdentity", file="shared.safetensors")[0].code, anna.code)
     assert not [name for name in host.part("nodes.load").checkpoints() if "shared" in name]
@@ -58,7 +58,7 @@ def test_a_file_that_changed_is_read_again(host, run, files, anna, ben):
     assert name in files()
     before = node.fingerprint_inputs(file=name)
     path = Path(host.folder_paths.get_full_path("diffsfsr_identities", name))
-    host.part("models.identity_file").save_identity(path, ben)
+    host.part("models.identity.file").save_identity(path, ben)
     os.utime(path, ns=(before + 10**9, before + 10**9))
     assert node.fingerprint_inputs(file=name) != before
     assert torch.equal(run("DiffSFSRLoadIdentity", file=name)[0].code, ben.code)
@@ -72,7 +72,7 @@ def test_names_stay_inside_of_the_folder(run, anna, name):
 
 def test_names_are_never_paths(run, host, anna):
     path = host.base / "outside.safetensors"
-    host.part("models.identity_file").save_identity(path, anna)
+    host.part("models.identity.file").save_identity(path, anna)
     for name in (str(path), "../../outside.safetensors", "unknown.safetensors", ""):
         with pytest.raises(ValueError, match="there is no identity"):
             run("DiffSFSRLoadIdentity", file=name)

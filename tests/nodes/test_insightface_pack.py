@@ -31,7 +31,7 @@ def pack(host, diffsfsr, scrfd, photo, folder) -> str:
 
     usual = diffsfsr.ready().mesh.find(photo[0].movedim(-1, 0) * 2 - 1)[0].points
     (folder / "ours").mkdir()
-    five = host.part("models.geometry").five_points(usual)
+    five = host.part("models.frames").five_points(usual)
     scrfd(folder / "ours" / "det_ours.onnx", (0, 0, 640, 640), five.tolist())
     nodes = [
         helper.make_node("AveragePool", ["face"], ["cells"], kernel_shape=[56, 56], strides=[56, 56]),

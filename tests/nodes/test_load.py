@@ -40,7 +40,7 @@ def save(host, path, untrained, **changes):
     """A checkpoint file of the untrained networks."""
     config = SimpleNamespace(to_dict=lambda: untrained.config.to_dict() | changes)
     parts = {"unet": untrained.unet, "vae": untrained.vae, "conditioner": untrained.encoders.conditioner}
-    host.part("models.checkpoint").save_checkpoint(path, config, parts, step=0)
+    host.part("models.network.checkpoint").save_checkpoint(path, config, parts, step=0)
 
 
 def test_only_checkpoints_are_on_the_list(choices, folder, load):

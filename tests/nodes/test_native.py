@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 import torch
-from diffsfsr.models.autoencoder import build_autoencoder
-from diffsfsr.models.config import Config, mini
-from diffsfsr.models.denoiser import Denoiser, shrink_mask
-from diffsfsr.models.schedule import Schedule
+from diffsfsr.models.network.autoencoder import build_autoencoder
+from diffsfsr.models.network.config import Config, mini
+from diffsfsr.models.network.denoiser import Denoiser, shrink_mask
+from diffsfsr.models.network.schedule import Schedule
 
 pytestmark = pytest.mark.host
 

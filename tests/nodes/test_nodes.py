@@ -232,7 +232,7 @@ def test_larger_crops_can_be_pasted_and_others_not(run, sample, background, extr
 def test_wires_of_another_model_and_unknown_choices_are_refused(host, diffsfsr, sample, background, untrained):
     other = replace(untrained.config, latent_channels=4)
     native = host.part("nodes.native")
-    vae = host.part("models.autoencoder").build_autoencoder(other.autoencoder_widths, 1, 4, 1.0)
+    vae = host.part("models.network.autoencoder").build_autoencoder(other.autoencoder_widths, 1, 4, 1.0)
     with pytest.raises(ValueError, match="4 latent channels, want 16"):
         sample(background, vae=native.load_vae(other, vae.state_dict()))
     stranger = diffsfsr.model.clone()

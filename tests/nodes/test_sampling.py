@@ -5,10 +5,10 @@ from collections import Counter
 
 import pytest
 import torch
-from diffsfsr.models.config import mini
-from diffsfsr.models.denoiser import Denoiser, shrink_mask
-from diffsfsr.models.sampling import ddim, guide
-from diffsfsr.models.schedule import Schedule
+from diffsfsr.models.network.config import mini
+from diffsfsr.models.network.denoiser import Denoiser, shrink_mask
+from diffsfsr.models.network.sampling import ddim, guide
+from diffsfsr.models.network.schedule import Schedule
 
 pytestmark = pytest.mark.host
 
@@ -65,7 +65,7 @@ def draw(sampling, model, conditionings, inputs):
 
 @pytest.mark.parametrize(("who", "what"), [(2.0, 1.5), (1.0, 2.0), (2.0, 0.0), (1.5, 1.5), (1.0, 1.0), (0.0, 1.0)])
 def test_guidance_is_the_formula_and_the_steps_are_those_of_the_command_line(draw, denoiser, inputs, who, what):
-    """Every way of skipping a branch, against models/sampling.py with all three branches."""
+    """Every way of skipping a branch, against models/network/sampling.py with all three branches."""
     tokens, background, mask, _ = inputs
     schedule = Schedule()
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 from diffsfsr.cli import main
-from diffsfsr.models.autoencoder import build_autoencoder
-from diffsfsr.models.checkpoint import ASSETS, fill, read_checkpoint
-from diffsfsr.models.config import sd15
-from diffsfsr.models.denoiser import Denoiser
-from diffsfsr.training.reader import LatentReader
-from diffsfsr.training.stable_diffusion import is_stable_diffusion, read_stable_diffusion
+from diffsfsr.models.network.autoencoder import build_autoencoder
+from diffsfsr.models.network.checkpoint import ASSETS, fill, read_checkpoint
+from diffsfsr.models.network.config import sd15
+from diffsfsr.models.network.denoiser import Denoiser
+from diffsfsr.training.denoiser.reader import LatentReader
+from diffsfsr.training.denoiser.stable_diffusion import is_stable_diffusion, read_stable_diffusion
 from safetensors.torch import save_file
 
 pytestmark = pytest.mark.host

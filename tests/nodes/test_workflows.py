@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from diffsfsr.evaluation.workflow import NOTES, to_prompt
-from diffsfsr.models.face_mesh import TASK_FILE, TASK_URL
+from diffsfsr.evaluation.host.workflow import NOTES, to_prompt
+from diffsfsr.models.faces.mesh import TASK_FILE, TASK_URL
 
 pytestmark = pytest.mark.host
 

@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from diffsfsr.models.config import Config, mini
-from diffsfsr.models.face_mesh import FaceMesh, find_task_file
-from diffsfsr.models.recogniser import Recogniser
-from diffsfsr.training.dataset import Dataset
+from diffsfsr.models.identity.recogniser import Recogniser
+from diffsfsr.models.network.config import Config, mini
+from diffsfsr.training.data.dataset import Dataset
 from PIL import Image
 
 
@@ -19,11 +18,6 @@ def tiny() -> Config:
         name="tiny", recognisers=("small",), identity_size=16, latent_channels=4, latent_scale=0.5, widths=(32, 64),
         layers=1, heads=2, context=32, identity_tokens=2, expression_tokens=3, autoencoder_widths=(32, 32, 32, 32),
     )  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def face_mesh() -> FaceMesh:
-    return FaceMesh.load(find_task_file([]))
 
 
 @pytest.fixture(scope="session")

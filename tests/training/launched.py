@@ -13,11 +13,11 @@ sys.modules["diffsfsr"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules["diffsfsr"])
 
 from accelerate import PartialState  # noqa: E402
-from diffsfsr.models.config import Config  # noqa: E402
-from diffsfsr.training.dataset import Dataset  # noqa: E402
-from diffsfsr.training.reader import LatentReader  # noqa: E402
-from diffsfsr.training.settings import Training  # noqa: E402
-from diffsfsr.training.train import new_model, train  # noqa: E402
+from diffsfsr.models.network.config import Config  # noqa: E402
+from diffsfsr.training.data.dataset import Dataset  # noqa: E402
+from diffsfsr.training.denoiser.reader import LatentReader  # noqa: E402
+from diffsfsr.training.denoiser.settings import Training  # noqa: E402
+from diffsfsr.training.denoiser.train import new_model, train  # noqa: E402
 
 config, settings = json.loads((FOLDER / "config.json").read_text())
 data = Dataset.load(FOLDER / "dataset.safetensors")

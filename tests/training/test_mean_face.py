@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffsfsr.models.face_mesh import MEAN_FACE, find_task_file
+from diffsfsr.models.faces.mesh import MEAN_FACE, find_task_file
 from diffsfsr.training.mean_face import mean_face, meshes
 from PIL import Image
 from safetensors.torch import load_file

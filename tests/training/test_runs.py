@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import torch
 from diffsfsr.cli import main
-from diffsfsr.models.autoencoder import build_autoencoder
-from diffsfsr.models.checkpoint import fill, read_checkpoint
-from diffsfsr.models.conditioner import Conditioner
-from diffsfsr.models.denoiser import Denoiser
-from diffsfsr.training.denoiser_run import fit_preview
-from diffsfsr.training.prepare import load_shards, prepare
+from diffsfsr.models.conditions import Conditioner
+from diffsfsr.models.network.autoencoder import build_autoencoder
+from diffsfsr.models.network.checkpoint import fill, read_checkpoint
+from diffsfsr.models.network.denoiser import Denoiser
+from diffsfsr.training.data.prepare import load_shards, prepare
+from diffsfsr.training.denoiser.run import fit_preview
 from diffsfsr.training.runs import everyone, training_pictures
 from PIL import Image
 from safetensors.torch import save_file

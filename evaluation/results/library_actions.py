@@ -1,0 +1,59 @@
+"""What `python cli.py library ...` does, a function for each action. Checking and rendering need more packages."""
+
+import argparse
+
+from ...models.expression.labels import read_labels
+from ...models.expression.library import ExpressionLibrary
+from ...models.expression.references import FILE, References
+from ...models.expression.user_library import UserLibrary
+from ...models.expression.user_library import build as read_folder
+from ...models.expression.words import Words
+from ...models.faces.mesh import FaceMesh, find_task_file
+from ...models.network.checkpoint import ASSETS
+from ...models.pictures import check_output
+
+LABELS = ASSETS / "expressions.json"
+
+
+def build(args: argparse.Namespace) -> None:
+    for progress in read_folder(args.folder, args.out, face_mesh()):
+        print(f"{progress.done} of {progress.of} photos read, {progress.kept} kept", flush=True)
+    for photo, reason in progress.rejected.items():
+        print(f"left out: {photo}: {reason}")
+    built = UserLibrary.load(args.out)
+    print(", ".join(f"{label} {built.count(label)}" for label in built.labels))
+
+
+def find(args: argparse.Namespace) -> None:
+    words = Words.load(ASSETS / "synonyms.json", read_labels(LABELS))
+    for match in words.find(" ".join(args.phrase)):
+        print(f"{match.label}  score {match.score:.2f}  intensity {match.intensity:.2f}")
+
+
+def check(args: argparse.Namespace) -> None:
+    from ..judges.networks import find_judges
+    from ..people import find_people
+    from . import references as rendered
+    from .expressions import report
+
+    table, mesh = ExpressionLibrary.load(LABELS), face_mesh()
+    for line in (*report(table, mesh, args.people or find_people()), *rendered.report(table, mesh, find_judges())):
+        print(line, flush=True)
+
+
+def render(args: argparse.Namespace) -> None:
+    from ...rendering.references import render as act
+
+    for line in act(ExpressionLibrary.authored(LABELS), face_mesh(), args.out, args.rounds):
+        print(line, flush=True)
+
+
+def sheet(args: argparse.Namespace) -> None:
+    from .references import contact_sheet
+
+    drawn = contact_sheet(ExpressionLibrary.authored(LABELS), References.load(ASSETS / FILE), args.variant)
+    drawn.save(check_output(args.output), quality=82)
+
+
+def face_mesh() -> FaceMesh:
+    return FaceMesh.load(find_task_file([]))

@@ -1,0 +1,62 @@
+"""How well one result came out, by the pack's own eyes: `python cli.py generate --report` (ours)."""
+
+import torch
+from torch import Tensor
+
+from ...models.codes import Background, Expression, Identity
+from ...models.expression.library import MOVING
+from ...models.faces.mesh import Face
+from ...models.frames import FRAMES, align, crop, five_points, invert, transform
+from ...models.pipeline import DiffSFSR
+
+KEYS = ("identity_cosine", "expression_error", "pose_error_deg")
+
+
+def report_one(
+    model: DiffSFSR, picture: Tensor, identity: Identity, expression: Expression, background: Background
+) -> dict[str, float | None]:
+    """Compare the generated face with what was asked for; of several faces or codes, the first.
+
+    picture  (3, H, W) in [-1, 1], the result
+    returns  identity_cosine, 1 = same code, mean over the recognisers; expression_error, mean absolute difference of
+             the codes over MOVING; pose_error_deg, that of yaw, pitch and roll. None where the result shows no face.
+    """
+    face = face_at(model.encoders.mesh.find(picture.to(model.encoders.device)), background)
+    return compare(model, picture, face, identity, expression, background)
+
+
+def compare(
+    model: DiffSFSR,
+    picture: Tensor,
+    face: Face | None,
+    identity: Identity,
+    expression: Expression,
+    background: Background,
+) -> dict[str, float | None]:
+    """What report_one tells, of a face that was found in the picture already."""
+    if face is None:
+        return dict.fromkeys(KEYS)
+    read = face.blendshapes - model.encoders.conditioner.neutral
+    wrong = (read.cpu() - expression.code[0].cpu())[MOVING].abs().mean()
+    turn = (face.pose.cpu() - background.pose[0].cpu() + 180) % 360 - 180  # -179 and 179 are 2 apart
+    values = identity_cosine(model, picture, face, identity), wrong, turn.abs().mean()
+    return {key: round(float(value), 4) for key, value in zip(KEYS, values, strict=True)}
+
+
+def face_at(faces: list[Face], background: Background) -> Face | None:
+    """The face whose centre is nearest to that of the background's first face; None if no centre is within its box."""
+    old = transform(background.points[0].cpu(), invert(background.matrix[0].cpu()))  # (478, 2) picture pixels
+    half = (old.amax(0) - old.amin(0)) / 2
+    away = [((face.points[:, :2].cpu().mean(0) - old.mean(0)) / half).abs().amax().item() for face in faces]
+    return faces[away.index(min(away))] if away and min(away) < 1 else None
+
+
+@torch.inference_mode()
+def identity_cosine(model: DiffSFSR, picture: Tensor, face: Face, identity: Identity) -> Tensor:
+    """Cosine of the wanted code and that of a face in the picture, the mean over the recognisers; a scalar."""
+    frame = FRAMES["arcface-112"]
+    matrix = align(five_points(face.points[None].cpu()), frame)
+    aligned = crop(picture[None].cpu(), matrix, frame.size).to(model.encoders.device)
+    found = [recogniser(aligned) for recogniser in model.encoders.recognisers.values()]
+    wanted = identity.code[:1].to(aligned.device).split([code.shape[-1] for code in found], dim=-1)
+    return torch.stack([(a * b).sum() for a, b in zip(found, wanted, strict=True)]).mean()

@@ -1,0 +1,159 @@
+"""Pure functions on expressions: sliders, strength, mixtures, and the way from one to another (ours).
+
+Slider values are in the mesh's readings, as the labels are: what the mesh reads on a photo when the face does this
+(docs/expressions.md). A slider at 1 is about the most that photos show.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from ..codes import Expression, broadcast
+from ..faces.mesh import BLENDSHAPES
+from .labels import nearest
+from .library import MOST, named_vector
+
+
+@dataclass(frozen=True)
+class Slider:
+    """What a slider adds to a code; its range is -1..1, or 0..1 where `down` is empty."""
+
+    meaning: str  # for the tooltip
+    up: dict[str, float]  # blendshapes at +1; a name without Left or Right stands for both
+    down: dict[str, float] = field(default_factory=dict)  # blendshapes at -1
+
+    @property
+    def lowest(self) -> float:
+        return -1.0 if self.down else 0.0
+
+
+SLIDERS: Mapping[str, Slider] = {
+    "smile": Slider(
+        "1: a broad smile with raised cheeks; with jaw it shows teeth",
+        {"mouthSmile": 0.8, "mouthUpperUp": 0.45, "eyeSquint": 0.15, "mouthStretch": 0.1, "mouthShrugLower": -0.09},
+    ),
+    "frown": Slider(
+        "1: lip corners down, chin pushed up",
+        {"mouthFrown": 0.5, "mouthShrugLower": 0.3, "mouthRollLower": 0.1, "mouthSmile": -0.15},
+    ),
+    "brows": Slider(
+        "1: raised; -1: lowered, as in anger",
+        {"browInnerUp": 0.5, "browOuterUp": 0.5, "browDown": -0.2},
+        {"browDown": 0.55, "browOuterUp": -0.12, "eyeSquint": 0.12},
+    ),
+    "sad_brows": Slider("1: only the inner ends raised, as in grief", {"browInnerUp": 0.6, "browDown": 0.1}),
+    "lids": Slider(
+        "1: eyes wide open; -1: closed",
+        {"eyeSquint": -0.35, "eyeBlink": -0.13},
+        {"eyeBlink": 0.5, "eyeLookDown": 0.4},
+    ),
+    "squint": Slider("1: eyes narrowed, lower lids up", {"eyeSquint": 0.35, "eyeBlink": 0.1}),
+    "jaw": Slider("1: mouth wide open", {"jawOpen": 0.6, "mouthLowerDown": 0.3, "mouthShrugLower": -0.09}),
+    "pucker": Slider("1: lips pushed forward, as for a kiss", {"mouthPucker": 0.8, "mouthSmile": -0.15}),
+    "gaze_x": Slider(
+        "1: eyes to the picture's right; -1: to its left",
+        {"eyeLookOutLeft": 0.6, "eyeLookInRight": 0.6, "eyeLookInLeft": -0.03, "eyeLookOutRight": -0.05},
+        {"eyeLookInLeft": 0.6, "eyeLookOutRight": 0.6, "eyeLookOutLeft": -0.13, "eyeLookInRight": -0.12},
+    ),
+    "gaze_y": Slider(
+        "1: eyes up; -1: down",
+        {"eyeLookUp": 0.5, "eyeLookDown": -0.12},
+        {"eyeLookDown": 0.6, "eyeBlink": 0.2, "eyeLookUp": -0.1},
+    ),
+}
+ASYMMETRY = "1: the mouth, the brows and the lids move on the picture's right side only; -1: on its left side only"
+
+
+def edit(expression: Expression, sliders: Mapping[str, float], asymmetry: float = 0.0) -> Expression:
+    """Add sliders to an expression.
+
+    sliders    values by the names of SLIDERS, -1..1 or 0..1; those left out are 0, and all 0 changes nothing
+    asymmetry  -1..1: takes this much of brows, lids, cheeks and mouth (not of the gaze) away from one side; at 1 the
+               person's right side, the picture's left, stays neutral. It acts on the sum of expression and sliders
+    """
+    total = torch.zeros(len(BLENDSHAPES))
+    for name, value in sliders.items():
+        if name not in SLIDERS:
+            raise ValueError(f'got slider "{name}", want one of {", ".join(nearest(name, tuple(SLIDERS)))}')
+        slider = SLIDERS[name]
+        _within(value, slider.lowest, 1.0, f'slider "{name}"')
+        if value:
+            total += abs(value) * named_vector(slider.up if value > 0 else slider.down, f'slider "{name}"')
+    _within(asymmetry, -1.0, 1.0, "asymmetry")
+    if not total.any() and not asymmetry:
+        return expression
+    code = (expression.code + total.to(expression.code)).clamp(-1, 1)
+    weaker = "Right" if asymmetry > 0 else "Left"
+    keep = [1 - abs(asymmetry) if name.endswith(weaker) and not _has_no_side(name) else 1.0 for name in BLENDSHAPES]
+    return Expression(code * torch.tensor(keep).to(code), f"{_name(expression)}, edited")
+
+
+def scale(expression: Expression, intensity: float) -> Expression:
+    """The expression stronger or weaker: 0 is exactly neutral, 1 as it is, at most 1.5; channels stop at -1 and 1."""
+    _within(intensity, 0.0, MOST, "intensity")
+    if intensity == 0:
+        return Expression(torch.zeros_like(expression.code), "neutral")
+    if intensity == 1:
+        return expression
+    return Expression((expression.code * intensity).clamp(-1, 1), expression.name)
+
+
+def mix(first: Expression, second: Expression, weight: float = 0.5) -> Expression:
+    """(1 - weight) first + weight second, exactly first at 0 and exactly second at 1.
+
+    Batches of the same size are mixed row by row, and a single expression with each row of the other.
+    """
+    _within(weight, 0.0, 1.0, "weight")
+    a, b = _same_device(first, second)
+    return Expression(torch.lerp(a, b, weight), _mixed_name(first, second, weight))
+
+
+def travel(first: Expression, second: Expression, steps: int) -> Expression:
+    """The way from one expression to another in equal steps, both ends among them, as a batch (steps, 51)."""
+    if isinstance(steps, bool) or not isinstance(steps, int) or not 2 <= steps <= 1000:
+        raise ValueError(f"got {steps} steps, want 2 (the two ends) to 1000")
+    for name, expression in (("first", first), ("second", second)):
+        if len(expression.code) != 1:
+            raise ValueError(f"got {len(expression.code)} {name} expressions, want one to travel from and one to reach")
+    a, b = _same_device(first, second)
+    weights = torch.linspace(0, 1, steps).to(a)[:, None]
+    return Expression(torch.lerp(a, b, weights), f"{_name(first)} to {_name(second)}")
+
+
+def correct(expression: Expression, neutral: Expression) -> Expression:
+    """Take the person's own neutral face off an expression, both read from photos without a neutral of their own.
+
+    What is left is what the face does, not how it is built: the stored mean that both readings lack cancels out.
+    """
+    if len(neutral.code) != 1:
+        raise ValueError(f"got {len(neutral.code)} neutral expressions, want one")
+    a, b = _same_device(expression, neutral)
+    return Expression(a - b, expression.name)
+
+
+def _same_device(first: Expression, second: Expression) -> list[Tensor]:
+    return broadcast({"first": first.code, "second": second.code.to(first.code)})
+
+
+def _has_no_side(blendshape: str) -> bool:
+    """Both eyes look one way; mouthLeft, jawRight and the like name where the whole goes."""
+    return blendshape.startswith("eyeLook") or blendshape in ("mouthLeft", "mouthRight", "jawLeft", "jawRight")
+
+
+def _name(expression: Expression) -> str:
+    return expression.name or "expression"
+
+
+def _mixed_name(first: Expression, second: Expression, weight: float) -> str:
+    if weight in (0, 1):
+        return (second if weight else first).name
+    return f"{1 - weight:.0%} {_name(first)}, {weight:.0%} {_name(second)}"
+
+
+def _within(value: float, lowest: float, highest: float, what: str) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not number or not lowest <= value <= highest:
+        raise ValueError(f"got {value} for {what}, want {lowest:g} to {highest:g}")

@@ -1,0 +1,110 @@
+"""Rendered heads that show the labels, and what the face mesh reads on them (ours): assets/references.safetensors.
+
+V variants of all labels, in the table's order; H heads, each another person. `python cli.py library render` writes it.
+"""
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..faces.mesh import BLENDSHAPES
+from ..pictures import decode_picture, to_pil
+
+FORMAT = "diffsfsr-references-1"
+FILE = "references.safetensors"  # beside expressions.json
+SIDE, QUALITY = 160, 80  # of a picture, WebP
+
+
+@dataclass(frozen=True)
+class References:
+    path: Path
+    heads: tuple[str, ...]  # names of the people, H
+    variants: dict[str, int]  # label -> how many
+    actions: tuple[str, ...]  # names of what a head can do, A
+    meant: Tensor  # (V, 51) as the table says; what the heads were to be read as
+    acted: Tensor  # (V, A) what they do
+    read: Tensor  # (V, H, 51) what is read, minus each head's own neutral face
+    codes: Tensor  # (V, 51) the expression codes made of it
+    ends: Tensor  # (V, H) int64, where each picture ends in the file's "pictures"
+
+    @classmethod
+    def load(cls, path: Path) -> "References":
+        """All but the pictures, which are read one by one. ValueError for a file that is broken or of another kind."""
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"no reference pictures {path}; they belong to this pack: get the pack anew")
+        try:
+            with safe_open(path, framework="pt") as file:
+                said = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys() if name != "pictures"}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise ValueError(f"cannot read the reference pictures {path.name}: {error}; get the pack anew") from error
+        if said.get("format") != FORMAT or said.get("blendshapes") != json.dumps(BLENDSHAPES):
+            raise ValueError(f"{path.name} holds no references of this version; run `python cli.py library render`")
+        heads, actions = tuple(json.loads(said["heads"])), tuple(json.loads(said["actions"]))
+        ends = tensors.pop("ends")
+        return cls(
+            path, heads, json.loads(said["variants"]), actions, ends=ends, **{k: v.float() for k, v in tensors.items()}
+        )
+
+    def rows(self, label: str) -> slice:
+        """Where the variants of a label stand among the V; nowhere, if there is no such label."""
+        labels = list(self.variants)
+        first = sum(self.variants[each] for each in labels[: labels.index(label)]) if label in labels else 0
+        return slice(first, first + self.variants.get(label, 0))
+
+    def actions_of(self, label: str, variant: int = 0) -> dict[str, float]:
+        """What the heads do, by ARKit's names; what they leave is left out."""
+        acted = self.acted[self.rows(label).start + variant].tolist()
+        return {name: round(value, 4) for name, value in zip(self.actions, acted, strict=True) if value > 0}
+
+    def pictures(self, label: str, variant: int = 0) -> Tensor:
+        """The heads that show a label at intensity 1, (H, 3, 160, 160) RGB in [-1, 1]."""
+        rows = self.rows(label)
+        if not 0 <= variant < rows.stop - rows.start:
+            raise ValueError(f'got variant {variant} of "{label}", want 0 to {rows.stop - rows.start - 1}')
+        ends = [0, *self.ends.flatten().tolist()]
+        first = (rows.start + variant) * len(self.heads)
+        with safe_open(self.path, framework="pt") as file:
+            stored = file.get_slice("pictures")
+            parts = [stored[ends[i] : ends[i + 1]] for i in range(first, first + len(self.heads))]
+        return torch.stack([decode_picture(part.numpy().tobytes(), f"the picture of {label}") for part in parts])
+
+
+def save_references(
+    path: Path,
+    pictures: Sequence[Sequence[Tensor]],
+    heads: Sequence[str],
+    variants: dict[str, int],
+    actions: Sequence[str],
+    tensors: dict[str, Tensor],
+) -> None:
+    """Write what References.load reads.
+
+    pictures  V rows of H, (3, S, S) RGB in [-1, 1]
+    tensors   meant, acted, read and codes
+    """
+    parts = [_encode(picture) for row in pictures for picture in row]
+    ends = torch.tensor([len(part) for part in parts]).cumsum(0).view(len(pictures), len(heads))
+    content = torch.frombuffer(bytearray(b"".join(parts)), dtype=torch.uint8)
+    said = {"heads": heads, "variants": variants, "actions": actions, "blendshapes": BLENDSHAPES}
+    halves = {name: value.half().contiguous() for name, value in tensors.items() if name != "codes"}
+    save_file(
+        halves | {"codes": tensors["codes"].float().contiguous(), "ends": ends, "pictures": content},
+        path,
+        metadata={"format": FORMAT, **{name: json.dumps(value) for name, value in said.items()}},
+    )
+
+
+def _encode(picture: Tensor) -> bytes:
+    stream = io.BytesIO()
+    to_pil(picture).resize((SIDE, SIDE), Image.Resampling.LANCZOS).save(stream, "WEBP", quality=QUALITY, method=6)
+    return stream.getvalue()

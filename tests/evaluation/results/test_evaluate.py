@@ -1,0 +1,94 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from diffsfsr.evaluation.judges.judging import JUDGED
+from diffsfsr.evaluation.results.evaluate import METRICS, Triple, evaluate, triples, write_reports
+from diffsfsr.models.encoders import Encoders
+from diffsfsr.models.expression.library import ExpressionLibrary
+from diffsfsr.models.faces.mesh import FaceMesh, find_task_file
+from diffsfsr.models.identity.recogniser import Recogniser
+from diffsfsr.models.network.autoencoder import build_autoencoder
+from diffsfsr.models.network.checkpoint import ASSETS
+from diffsfsr.models.network.config import mini
+from diffsfsr.models.network.denoiser import Denoiser
+from diffsfsr.models.pictures import to_pil
+from diffsfsr.models.pipeline import DiffSFSR
+
+
+@pytest.fixture(scope="module")
+def model() -> DiffSFSR:
+    """Tiny and untrained: it draws no faces."""
+    torch.manual_seed(0)
+    config = mini(recognisers=("small",), identity_size=16, latent_channels=4, widths=(32, 64), layers=1, heads=2,
+                  context=32, autoencoder_widths=(32, 32, 32, 32))  # fmt: skip
+    recogniser = Recogniser((8, 8, 8, 8), (1, 1, 1), 16)
+    library = ExpressionLibrary.load(ASSETS / "expressions.json")
+    encoders = Encoders(config, FaceMesh.load(find_task_file([])), {"small": recogniser}, library)
+    parts = encoders, Denoiser(config), build_autoencoder((32,) * 4, 1, 4, 1.0)
+    return DiffSFSR(*(part.eval().requires_grad_(False) for part in parts))
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory, cell) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("evaluation")
+    content = {
+        "identities": {"anna": ("P001", "Neutral"), "ben": ("P002", "Neutral")},
+        "expressions": {"smile": ("P008", "Happy")},
+        "backgrounds": {"scene": ("P001", "Surprised")},
+    }
+    for folder, pictures in content.items():
+        (root / folder).mkdir()
+        for name, where in pictures.items():
+            to_pil(cell(*where)[0]).save(root / folder / f"{name}.png")
+    return {folder: root / folder for folder in content}
+
+
+def run(model, folders, rows, out, judges):
+    places = folders["identities"], str(folders["expressions"]), folders["backgrounds"]
+    items = list(evaluate(model, rows, *places, out, seed=0, judges=judges))
+    write_reports(out, {"seed": "0"}, items, judges)
+    report = json.loads((out / "report.json").read_text())
+    assert report["items"] == items and [item["identity"] for item in items] == [row.identity for row in rows]
+    return report, (out / "report.md").read_text()
+
+
+def test_all_combinations_or_those_of_a_list(folders, tmp_path):
+    places = folders["identities"], str(folders["expressions"]), folders["backgrounds"]
+    rows = triples(*places, pairs=None, limit=None, seed=0)
+    assert sorted(row.stem for row in rows) == ["anna__smile__scene", "ben__smile__scene"]
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("identity,expression,background\nben.png,joy,scene.png\n")
+    assert triples(*places, pairs=pairs, limit=5, seed=0) == [Triple("ben.png", "joy", "scene.png")]
+    assert len(triples(folders["identities"], "labels", folders["backgrounds"], None, None, 0)) == 2 * 135
+
+
+def test_without_judges_they_are_left_out_and_named(model, folders, tmp_path):
+    report, text = run(model, folders, [Triple("ben.png", "joy", "scene.png")], tmp_path, None)
+    assert (tmp_path / "results" / "ben__joy__scene.png").is_file()
+    item = report["items"][0]
+    assert set(item["result"]) == set(item["unchanged"]) == {*METRICS, "wanted"}
+    assert "random" not in item  # there is no other row to take a wish from
+    assert item["unchanged"]["face_found"] == 1 and item["unchanged"]["changed_outside"] == 0
+    assert item["result"]["changed_outside"] == 0
+    assert "not installed" in text and "make judges" in text and "judge_same" not in text
+    assert report["metrics"]["judges: dlib's recogniser, face-api's expressions and landmarks"] == "not installed"
+
+
+def test_judges_measure_beside_the_own_networks(model, folders, judges, tmp_path):
+    rows = [Triple("anna.png", "smile.png", "scene.png"), Triple("ben.png", "joy", "scene.png")]
+    report, text = run(model, folders, rows, tmp_path, judges)
+    assert all(f"| {metric} |" in text for metric in METRICS + JUDGED)
+    anna, ben = (item["unchanged"] for item in report["items"])
+    assert anna["judge_same"] == anna["judge_top1"] == 1  # it is her, with another face
+    assert anna["judge_emotion_same"] == 0 and anna["judge_ratio_error"] > 0.03
+    assert ben["judge_same"] == ben["judge_top1"] == ben["judge_nearer_than_background"] == 0
+    assert ben["judge_emotion_same"] is None and ben["judge_pose_error_deg"] == 0
+    assert anna["wanted"]["mouth_corners_up"] > 0.5
+    first, second = report["items"]
+    assert first["random"]["wanted"] == second["result"]["wanted"] != first["result"]["wanted"]
+    assert first["random"]["pose_error_deg"] == first["result"]["pose_error_deg"]
+    assert report["means"]["unchanged"]["judge_top1"][0] == 0.5
+    assert first["photo"]["wanted"] == first["result"]["wanted"] and "photo" not in second  # a word has none
+    assert first["photo"]["judge_ratios"]["mouth_width"] > first["unchanged"]["judge_ratios"]["mouth_width"]  # a smile

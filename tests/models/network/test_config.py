@@ -1,0 +1,39 @@
+import json
+
+import pytest
+from diffsfsr.models.network.config import Config, mini
+
+
+def test_goes_through_json_and_back():
+    config = mini(latent_rgb=((0.1, 0.2, 0.3),) * 16, latent_rgb_bias=(0.0, -0.1, 0.2))
+    assert Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert hash(config) == hash(Config.from_dict(json.loads(json.dumps(config.to_dict()))))
+
+
+def test_older_files_without_previews_are_read():
+    values = mini().to_dict()
+    del values["latent_rgb"], values["latent_rgb_bias"]
+    assert Config.from_dict(values) == mini()
+
+
+def test_older_files_have_a_grey_face():
+    values = mini().to_dict()
+    del values["face_fill"]
+    assert Config.from_dict(values).face_fill == "grey"
+
+
+def test_unknown_and_missing_keys_are_named():
+    values = mini().to_dict() | {"depth": 3}
+    del values["frame"]
+    with pytest.raises(ValueError, match=r"unknown keys \['depth'\] and lacks \['frame'\].*update the pack"):
+        Config.from_dict(values)
+
+
+@pytest.mark.parametrize("changes, words", [
+    ({"prediction": "flow"}, 'got prediction "flow", want "v_prediction" or "epsilon"'),
+    ({"face_fill": "black"}, 'got face_fill "black", want "grey" or "light"'),
+    ({"attention": (True,)}, "got 1 attention flags for 2 levels"),
+])  # fmt: skip
+def test_values_that_cannot_be_are_refused(changes, words):
+    with pytest.raises(ValueError, match=words):
+        mini(**changes)

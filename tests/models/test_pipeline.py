@@ -1,0 +1,106 @@
+import dataclasses
+
+import pytest
+import torch
+from diffsfsr import models
+from diffsfsr.models.codes import Identity
+from diffsfsr.models.encoders import Encoders
+from diffsfsr.models.expression.library import ExpressionLibrary
+from diffsfsr.models.identity.recogniser import Recogniser
+from diffsfsr.models.network.autoencoder import build_autoencoder
+from diffsfsr.models.network.checkpoint import ASSETS
+from diffsfsr.models.network.denoiser import Denoiser, shrink_mask
+from diffsfsr.models.network.sampling import guide
+from diffsfsr.models.pipeline import DiffSFSR
+
+
+@pytest.fixture(scope="module")
+def model(tiny, face_mesh) -> DiffSFSR:
+    """Random weights everywhere, in the last layer too."""
+    torch.manual_seed(0)
+    config = dataclasses.replace(tiny, latent_scale=0.5)
+    recognisers = {"small": Recogniser((8, 8, 8, 8), (1, 1, 1), 16)}
+    encoders = Encoders(config, face_mesh, recognisers, ExpressionLibrary.load(ASSETS / "expressions.json"))
+    denoiser = Denoiser(config)
+    torch.nn.init.normal_(denoiser.unet.conv_out.weight, std=0.1)
+    autoencoder = build_autoencoder(config.autoencoder_widths, 1, config.latent_channels, config.latent_scale)
+    parts = [part.eval().requires_grad_(False) for part in (encoders, denoiser, autoencoder)]
+    return DiffSFSR(*parts)
+
+
+@pytest.fixture(scope="module")
+def background(model, acted):
+    return model.background(acted("P003", 0))
+
+
+@pytest.fixture(scope="module")
+def person(model, acted):
+    return model.identity([acted("P001", 0)])
+
+
+def test_a_face_is_drawn_into_the_picture(model, person, background):
+    steps = []
+    pictures, crops = model.generate(person, model.expression("joy"), background, steps=3, on_step=steps.append)
+    assert pictures.shape == (1, 3, 200, 200) and crops.shape == (1, 3, 128, 128)
+    assert [step.index for step in steps] == [0, 1, 2]
+    changed = (pictures != background.pictures).any(1)[0]
+    old = model.encoders.mesh.find(background.pictures[0])[0].points[:, :2]
+    x, y = old[4].long().tolist()
+    assert changed[y, x]  # the tip of the nose
+    low, high = old.amin(0), old.amax(0)
+    (left, top), (right, bottom) = (
+        (low - 0.3 * (high - low)).long().tolist(),
+        (high + 0.3 * (high - low)).long().tolist(),
+    )
+    changed[top:bottom, left:right] = False
+    assert not changed.any()  # hair, shoulders, surroundings
+
+
+def test_the_seed_alone_decides(model, person, background):
+    def draw(seed):
+        return model.generate(person, None, background, steps=2, seed=seed)[1]
+
+    assert torch.equal(draw(3), draw(3)) and not torch.equal(draw(3), draw(4))
+
+
+def test_a_batch_is_its_singles_with_the_seeds_that_follow(model, person, background, acted):
+    other = model.identity([acted("P002", 1)])
+    both = Identity(torch.cat([person.code, other.code]), person.recognisers)
+    pictures, crops = model.generate(both, model.expression("anger"), background, steps=2, seed=5)
+    assert pictures.shape == (2, 3, 200, 200)
+    for i, identity in enumerate((person, other)):
+        alone = model.generate(identity, model.expression("anger"), background, steps=2, seed=5 + i)[1]
+        torch.testing.assert_close(crops[i : i + 1], alone, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("scales", [(1, 1), (0, 0), (1, 0), (1.5, 1.5), (2.0, 1.5)])
+def test_branches_without_weight_are_left_out_and_nothing_changes(model, person, background, scales):
+    tokens = model.encoders.tokens(person, model.expression("joy"), background)
+    mask, masked = shrink_mask(background.mask), model.encode(model.encoders.masked_crop(background))
+    z, t = torch.randn(masked.shape, generator=torch.Generator().manual_seed(0)), torch.tensor([600])
+    branches = [model.denoiser(z, t, own, mask, masked) for own in (tokens.null, tokens.identity_only, tokens.full)]
+    wanted = model.schedule.clean_and_noise(guide(*branches, *scales), z, t, "v_prediction")
+    got = model.guided(tokens, mask, masked, *scales)(z, t)
+    torch.testing.assert_close(got, wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_scales_and_codes_are_heard(model, person, background):
+    def draw(label, identity_scale=2.0, expression_scale=1.5):
+        return model.generate(person, model.expression(label), background, 1, 0, identity_scale, expression_scale)[1]
+
+    assert not torch.equal(draw("joy"), draw("anger"))
+    assert torch.equal(draw("joy", 1.5, 0), draw("anger", 1.5, 0))  # without its scale, the expression is not heard
+    assert not torch.equal(draw("joy", 2.0), draw("joy", 3.0))
+
+
+def test_latents_have_the_configs_scale(model, background):
+    raw = model.autoencoder.encode(background.crop).latent_dist.mode()
+    torch.testing.assert_close(model.encode(background.crop), raw * 0.5)
+    decoded = model.decode(raw * 0.5)
+    torch.testing.assert_close(decoded, model.autoencoder.decode(raw).sample.clamp(-1, 1))
+
+
+def test_the_package_gives_the_facade_and_nothing_else():
+    assert models.DiffSFSR is DiffSFSR
+    with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
+        models.Nonsense  # noqa: B018

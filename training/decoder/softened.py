@@ -1,0 +1,54 @@
+"""What the decoder is refined on: latents as the encoder gives them, or a denoiser's estimates from noise (ours)."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ...models.network.schedule import Schedule
+from ..data.dataset import Dataset
+from ..denoiser.batches import Batch, unit_vectors
+from ..denoiser.train import Model
+
+CLEAN = 0.25  # share of the pictures whose latents stay as they are
+T_FROM, T_TO = 50, 500  # the others are estimated from z_t: below, nothing is lost; above, it is another face
+
+
+class Softened:
+    """Raw latents of pictures of a data set; of most the one-step estimate from noise, from the picture's own codes."""
+
+    def __init__(self, model: Model, data: Dataset, sizes: Sequence[int]):
+        """data: one picture for each crop, in the same order; sizes: lengths of the recognisers' vectors"""
+        self.model, self.data, self.sizes = model.eval(), data, tuple(sizes)
+
+    @torch.no_grad()
+    def __call__(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        """rows (B,) -> (B, C, h, w)"""
+        t = torch.randint(T_FROM, T_TO, (len(rows),), generator=generator)
+        batch = reconstruction(self.data.subset(rows), t, self.model, self.sizes, generator)
+        clean = torch.rand(len(rows), generator=generator) < CLEAN
+        schedule, prediction = Schedule(), self.model.config.prediction
+        z = schedule.noisy(batch.z0, batch.noise, t)
+        z0, _ = schedule.clean_and_noise(self.model(z, t, batch).float(), z, t, prediction)
+        return torch.where(clean.view(-1, 1, 1, 1), batch.z0, z0) / self.model.config.latent_scale
+
+
+def reconstruction(
+    data: Dataset, t: Tensor, model: Model, sizes: tuple[int, ...], generator: torch.Generator
+) -> Batch:  # fmt: skip
+    """Pictures with their own codes, noised to t."""
+    scale, count = model.config.latent_scale, len(data)
+    return Batch(
+        z0=data.latents.float() * scale,
+        background=data.background.float() * scale,
+        mask=data.mask,
+        weight=data.mask * data.inside,
+        identity=unit_vectors(data.identity, sizes),
+        expression=data.blendshapes - model.conditioner.neutral,
+        pose=data.pose,
+        style=data.style,
+        keep=torch.ones(count, 3, dtype=torch.bool),
+        noise=torch.randn(data.latents.shape, generator=generator),
+        t=t,
+        swapped=torch.zeros(count, dtype=torch.bool),
+    )

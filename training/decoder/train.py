@@ -1,0 +1,125 @@
+"""A better decoder for latents that stay as they are: sharp, from soft latents, too (ours).
+
+The encoder is frozen, so a denoiser trained on its latents goes on fitting. What a denoiser makes lacks detail: of a
+share of the pictures the decoder is given the estimate of z_0 from noise, and is asked for the photo. An adversary sees
+to it that the answer is no mean of photos, and the face mesh to it that lids and lips are where the photo has them.
+"""
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL
+from torch import Tensor, nn
+
+from ..state import ResumableStep, resume
+from .adversary import Adversary, balance, fooling_loss, telling_loss
+
+Latents = Callable[[Tensor, torch.Generator], Tensor]  # rows of the crops (B,) -> raw latents (B, C, h, w), not clean
+
+
+@dataclass(frozen=True)
+class DecoderTraining:
+    steps: int = 2000
+    batch: int = 8
+    rate: float = 2e-4  # rises over 30 steps, falls to 0 over the rest; the adversary's is twice that
+    edges: float = 1.0  # weight of the loss on differences between neighbouring pixels
+    features: float = 0.5  # weight of the loss on the recogniser's first features
+    adversary: float = 0.3  # weight of the adversary, of the pull that all other losses have
+    share: float = 0.85  # of the way from the decoder begun with to the refined one, in what is exported: calmer skin
+    acting: float = 0.1  # weight of the difference that the face mesh sees, where there is one
+    alone: int = 100  # steps that the adversary learns before it is heard
+    seed: int = 0
+
+
+@dataclass
+class Step(ResumableStep):
+    index: int  # steps done
+    psnr: float  # dB of this batch
+    model: AutoencoderKL
+    adversary: Adversary
+    optimiser: torch.optim.Optimizer
+    adversary_optimiser: torch.optim.Optimizer
+
+
+def picture_loss(y: Tensor, x: Tensor, seen: list[Tensor], wanted: list[Tensor], config: DecoderTraining) -> Tensor:
+    """y, x (B, 3, 128, 128) in [-1, 1], made and wanted; seen, wanted: the same in features."""
+    error = y - x
+    across, down = error.diff(dim=-1).abs().mean(), error.diff(dim=-2).abs().mean()
+    unlike = sum(F.l1_loss(a.float(), b.float()) for a, b in zip(seen, wanted, strict=True))
+    return error.abs().mean() + error.square().mean() + config.edges * (across + down) + config.features * unlike
+
+
+def acting_loss(y: Tensor, x: Tensor, mesh: nn.Module) -> Tensor:
+    """How differently a face mesh (decoded.FrameMesh) reads y and x (B, 3, S, S): blendshapes and points."""
+    with torch.no_grad():
+        points, blendshapes = mesh(x)
+    found, shown = mesh(y)
+    return F.l1_loss(shown, blendshapes) + F.l1_loss(found[..., :2], points[..., :2]) * 10 / x.shape[-1]
+
+
+def refine_decoder(
+    config: DecoderTraining,
+    model: AutoencoderKL,
+    adversary: Adversary,
+    crops: Tensor,
+    latents: Latents,
+    state: dict | None = None,
+    compile: bool = False,
+    mesh: nn.Module | None = None,
+    inside: Tensor | None = None,
+) -> Iterator[Step]:
+    """Yield after every step; a resumed run draws what an uninterrupted one would.
+
+    model    is changed in place, its encoder is not
+    crops    (N, 3, 128, 128) uint8, frame mini-128
+    latents  what the decoder is given of them
+    mesh     decoded.FrameMesh, for acting_loss
+    inside   (N, 1, 128, 128), 0 beyond a photo's border, where nothing is learned; everything is photo where None
+    """
+    model.requires_grad_(False)
+    trained = [*model.decoder.parameters(), *model.post_quant_conv.parameters()]
+    for parameter in trained:
+        parameter.requires_grad_(True)
+    optimiser = torch.optim.AdamW(trained, lr=config.rate, weight_decay=1e-3, betas=(0.5, 0.99))
+    others = torch.optim.AdamW(adversary.parameters(), lr=2 * config.rate, weight_decay=1e-3, betas=(0.5, 0.99))
+    start = resume(state, model=model, adversary=adversary, optimiser=optimiser, adversary_optimiser=others)
+    decode = torch.compile(model.decode) if compile else model.decode
+    for index in range(start, config.steps):
+        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + index)
+        rows = torch.randint(len(crops), (config.batch,), generator=generator)
+        x = crops[rows].float() / 127.5 - 1
+        pace = min((index + 1) / 30, 1 - index / config.steps)
+        optimiser.param_groups[0]["lr"], others.param_groups[0]["lr"] = config.rate * pace, 2 * config.rate * pace
+        with torch.autocast("cpu", torch.bfloat16):
+            y = decode(latents(rows, generator)).sample.float()
+            if inside is not None:
+                y = torch.where(inside[rows] > 0, y, x)
+            seen, wanted = adversary.features(y), adversary.features(x)
+            loss = picture_loss(y, x, seen, wanted, config)
+            if index >= config.alone:
+                fooling = fooling_loss(adversary(y, seen))
+                loss = loss + config.adversary * balance(loss, fooling, y) * fooling
+        if mesh is not None:
+            loss = loss + config.acting * acting_loss(y, x, mesh)
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(trained, 1.0)
+        optimiser.step()
+        with torch.autocast("cpu", torch.bfloat16):
+            telling = telling_loss(adversary(x, wanted), adversary(y.detach(), [each.detach() for each in seen]))
+        others.zero_grad()
+        telling.backward()
+        others.step()
+        psnr = 10 * math.log10(4 / (y.detach() - x).square().mean().item())
+        yield Step(index + 1, psnr, model, adversary, optimiser, others)
+
+
+def between(model: AutoencoderKL, begun: dict[str, Tensor], share: float) -> AutoencoderKL:
+    """A copy of the model whose weights lie `share` of the way from those of `begun` (averaging as in WiSE-FT)."""
+    mean = copy.deepcopy(model)
+    mean.load_state_dict({key: begun[key].lerp(weight, share) for key, weight in model.state_dict().items()})
+    return mean

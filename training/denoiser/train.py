@@ -1,0 +1,121 @@
+"""Training of the denoiser and the conditioner: a generator of steps. Logging, saving and pictures are the caller's."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from diffusers.models.attention_processor import AttnProcessor
+from diffusers.training_utils import EMAModel
+from torch import Tensor, nn
+
+from ...models.conditions import Conditioner
+from ...models.network.config import Config
+from ...models.network.denoiser import Denoiser
+from ...models.network.schedule import Schedule
+from ..data.dataset import Dataset
+from ..state import ResumableStep, resume, trained
+from .batches import Batch, Sampler, own_share
+from .losses import denoising_loss
+from .settings import Training
+
+
+class Model(nn.Module):
+    """The trained part: denoiser and conditioner."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.config = config
+        self.denoiser = Denoiser(config)
+        self.conditioner = Conditioner(config)
+
+    def forward(self, z: Tensor, t: Tensor, batch: Batch) -> Tensor:
+        tokens = self.conditioner(batch.identity, batch.expression, batch.pose, batch.keep, batch.style)
+        return self.denoiser(z, t, tokens, batch.mask, batch.background)
+
+
+@dataclass
+class Step(ResumableStep):
+    index: int  # steps done
+    loss: float  # of the joint batch
+    model: Model  # raw weights
+    averaged: EMAModel
+    optimiser: torch.optim.Optimizer
+
+
+def new_model(config: Config, data: Dataset, seed: int = 0) -> Model:
+    """An untrained model that knows how faces at rest look in the data, and how much they move."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = Model(config)
+    neutral, spread = expression_statistics(data)
+    model.conditioner.neutral.copy_(neutral)
+    model.conditioner.spread.copy_(spread)
+    return model
+
+
+def train(
+    model: Model,
+    training: Training,
+    data: Dataset,
+    state: dict | None = None,
+    reader: nn.Module | None = None,
+    compile: bool = False,
+    sizes: Sequence[int] = (),
+) -> Iterator[Step]:
+    """Yield after every step. Started by `accelerate launch`, each process does its share of every batch.
+
+    model    is changed in place; what has requires_grad is trained
+    state    what Step.state() gave
+    reader   for the losses on the estimate of z_0
+    compile  faster steps, after minutes
+    sizes    lengths of the recognisers' vectors in the identity code, one vector where empty
+    """
+    # buffers never change; precision is in our own hands, so that the model stays as it is
+    accelerator = Accelerator(
+        mixed_precision="no", kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)]
+    )
+    device, own = accelerator.device, own_share(training.batch, accelerator.process_index, accelerator.num_processes)
+    model.to(device)
+    if device.type == "cpu":  # where the backward pass of fused attention is slow
+        model.denoiser.unet.set_attn_processor(AttnProcessor())
+    parameters = trained(model)
+    averaged = EMAModel(parameters, decay=0.9995, use_ema_warmup=True, inv_gamma=1.0, power=0.75, foreach=True)
+    optimiser = torch.optim.AdamW(parameters, lr=training.rate, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
+    start = resume(state, model=model, averaged=averaged, optimiser=optimiser)
+    averaged.to(device)
+    schedule, spread = Schedule(), model.conditioner.spread
+    sampler = Sampler(data, training, model.conditioner.neutral, model.config.latent_scale, sizes)
+    runner = accelerator.prepare_model(torch.compile(model) if compile else model)
+    for index in range(start, training.steps):
+        batch = sampler.draw(index, training.swap if reader else 0.0, own).to(device)
+        rise, fall = (index + 1) / 200, 0.05 + 0.95 * (1 - index / training.steps) / 0.4
+        optimiser.param_groups[0]["lr"] = training.rate * min(1.0, rise, fall)
+        with torch.autocast(device.type, torch.bfloat16, enabled=training.bfloat16):
+            loss = denoising_loss(runner, batch, model.config, training, schedule, reader, spread)
+        optimiser.zero_grad()
+        accelerator.backward(loss)
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimiser.step()
+        averaged.step(parameters)
+        joint = accelerator.reduce(loss.detach(), "mean").item()
+        yield Step(index + 1, joint, model, averaged, optimiser)
+
+
+def expression_statistics(data: Dataset) -> tuple[Tensor, Tensor]:
+    """Neutral: the mean of the tenth of the pictures with the stillest faces; spread: standard deviation, at least .03.
+
+    "Still" is measured from a face at rest, with smiles, frowns and open jaws weighing alike. Rendered faces, which act
+    more than people do, count only where there are no photos.
+    """
+    photos = data.style == 0
+    blendshapes = data.blendshapes[photos] if photos.any() else data.blendshapes
+    spread = blendshapes.std(0).clamp(min=0.03)
+    activity = ((blendshapes - resting(blendshapes)) / spread).square().mean(1)
+    still = activity.argsort()[: max(1, len(blendshapes) // 10)]
+    return blendshapes[still].mean(0), spread
+
+
+def resting(blendshapes: Tensor) -> Tensor:
+    """(M, 51) -> (51,): a face at rest, the lower quarter of each channel; expressions add to it."""
+    return blendshapes.quantile(0.25, dim=0)

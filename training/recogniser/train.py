@@ -1,0 +1,170 @@
+"""Distillation of a small recogniser from a teacher (ours): its codes, cosines of all pairs, and its maps as hints."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from itertools import accumulate
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+from ...models.identity.recogniser import Recogniser
+from ...models.network.checkpoint import fill
+from ..state import ResumableStep, resume
+
+SHAPES = {  # the bundled ones: the whole frame, and what lies between brows and chin, with wider layers
+    "resnet-face": {"widths": (32, 48, 96, 192), "blocks": (2, 3, 2), "window": (0, 0, 112, 112)},
+    "resnet-inner": {"widths": (32, 64, 112, 224), "blocks": (2, 3, 2), "window": (16, 26, 96, 106)},
+}
+
+
+@dataclass(frozen=True)
+class RecogniserTraining:
+    shape: str = "resnet-face"  # a key of SHAPES
+    steps: int = 6000
+    batch: int = 64
+    rate: float = 2e-3
+    pairs: float = 2.0  # weight of the squared differences between the pupil's and the teacher's cosines of all pairs
+    hints: float = 0.3  # weight of the squared differences between the pupil's and the teacher's maps
+    seed: int = 0
+
+
+@dataclass
+class Step(ResumableStep):
+    index: int  # steps done
+    cosine: float  # mean cosine to the teacher, augmented training batch
+    model: "Pupil"
+    optimiser: torch.optim.Optimizer
+
+
+class Pupil(nn.Module):
+    """A recogniser, and for each of its stages a map of channels to those of the teacher."""
+
+    def __init__(self, recogniser: Recogniser, channels: list[int]):
+        """channels: of the teacher's hints"""
+        super().__init__()
+        self.recogniser = recogniser
+        widths = recogniser.config["widths"][1:]
+        self.adapters = nn.ModuleList(nn.Conv2d(w, c, 1) for w, c in zip(widths, channels, strict=True))
+        self.ends = list(accumulate(recogniser.config["blocks"], initial=2))[1:]  # the stem has three layers
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """x (B, 3, 112, 112) in [-1, 1] -> unit vectors (B, D); maps (B, c, h, h)"""
+        x, maps = x[self.recogniser.window], []
+        for i, layer in enumerate(self.recogniser.features):
+            x = layer(x)
+            if i in self.ends:
+                maps.append(self.adapters[len(maps)](x))
+        code = self.recogniser.vector(self.recogniser.pool(x).flatten(1))
+        return F.normalize(code.float(), dim=-1), maps
+
+
+def draw_jitter(count: int, generator: torch.Generator) -> Tensor:
+    """(B, 2, 3) for affine_grid: faces turned, scaled, moved and mirrored, as alignment errs."""
+    angle, scale = torch.randn(2, count, generator=generator) * torch.tensor([[0.06], [0.05]])
+    mirror = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
+    right, down = torch.randn(2, count, generator=generator) * 0.03
+    cos, sin = angle.cos() * (1 + scale), angle.sin() * (1 + scale)
+    return torch.stack([cos * mirror, -sin, right, sin * mirror, cos, down], -1).view(count, 2, 3)
+
+
+def warp(x: Tensor, theta: Tensor, side: int) -> Tensor:
+    grid = F.affine_grid(theta, [len(x), 1, side, side], align_corners=False)
+    return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+
+
+def degrade(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Low resolution, colour, grey, noise, JPEG and occlusion; x (B, 3, 112, 112) in [-1, 1]."""
+    b = len(x)
+
+    def normal(*shape):
+        return torch.randn(shape, generator=generator)
+
+    def chance(p):
+        return (torch.rand((b, 1, 1, 1), generator=generator) < p).float()
+
+    side = int(torch.randint(28, 90, (), generator=generator))
+    small = F.interpolate(
+        F.interpolate(x, size=side, mode="area"), size=x.shape[-1], mode="bilinear", align_corners=False
+    )
+    x = torch.lerp(x, small, chance(0.3))
+    x = x * (1 + normal(b, 3, 1, 1) * 0.1) + normal(b, 3, 1, 1) * 0.08
+    x = torch.lerp(x, x.mean(1, keepdim=True).expand_as(x), chance(0.35))
+    x = (x + normal(*x.shape) * 0.06 * chance(0.25)).clamp(-1, 1)
+    for i in (torch.rand(b, generator=generator) < 0.2).nonzero().flatten().tolist():
+        x[i] = through_jpeg(x[i], int(torch.randint(15, 80, (), generator=generator)))
+    corner = torch.rand((b, 2), generator=generator) * 84
+    grid = torch.arange(112.0)
+    rows = (grid >= corner[:, :1]) & (grid < corner[:, :1] + 28)
+    columns = (grid >= corner[:, 1:]) & (grid < corner[:, 1:] + 28)
+    patch = (rows[:, None, :, None] & columns[:, None, None, :]).float() * chance(0.15)
+    return x * (1 - patch)
+
+
+def through_jpeg(x: Tensor, quality: int) -> Tensor:
+    """x (3, h, w) in [-1, 1], saved as JPEG of this quality (1 to 95) and read again."""
+    file = BytesIO()
+    pixels = ((x + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0)
+    Image.fromarray(pixels.numpy()).save(file, "JPEG", quality=quality)
+    return torch.from_numpy(np.asarray(Image.open(file), np.float32)).permute(2, 0, 1) / 127.5 - 1
+
+
+def distillation_loss(
+    pupil: nn.Module, x: Tensor, code: Tensor, hints: list[Tensor], pairs: float, weight: float
+) -> tuple[Tensor, Tensor]:
+    """x (B, 3, 112, 112); code (B, D) the teacher's; hints as the pupil's maps. Returns the loss and the cosine."""
+    own, maps = pupil(x)
+    cosine = (own * code).sum(-1).mean()
+    loss = 1 - cosine + pairs * (own @ own.T - code @ code.T).square().mean()
+    wrong = [F.mse_loss(m.float(), h.float()) for m, h in zip(maps, hints, strict=True)]
+    return loss + weight * sum(wrong) / len(wrong), cosine
+
+
+def train_recogniser(
+    config: RecogniserTraining,
+    faces: Tensor,
+    codes: Tensor,
+    hints: list[Tensor],
+    state: dict | None = None,
+    compile: bool = False,
+    begin: Recogniser | None = None,
+) -> Iterator[Step]:
+    """Yield after every step; a resumed run draws what an uninterrupted one would.
+
+    faces         (N, 3, 112, 112) uint8, frame arcface-112
+    codes, hints  what Teacher.read() gave for them
+    begin         gives the pupil its first weights
+    """
+    shape = SHAPES[config.shape]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = Pupil(Recogniser(**shape, size=codes.shape[-1]), [hint.shape[1] for hint in hints]).train()
+    if begin is not None:
+        fill(model.recogniser, begin.state_dict(), "recogniser").train().requires_grad_(True)
+    groups = [
+        {"params": [p for p in model.parameters() if p.dim() > 1], "weight_decay": 0.05},
+        {"params": [p for p in model.parameters() if p.dim() <= 1], "weight_decay": 0},
+    ]
+    optimiser = torch.optim.AdamW(groups, lr=config.rate)
+    start = resume(state, model=model, optimiser=optimiser)
+    loss_of = torch.compile(distillation_loss) if compile else distillation_loss
+    left, top, right, bottom = (edge / 56 - 1 for edge in shape["window"])  # as affine_grid counts
+    span, middle = (right - left) / 2, ((left + right) / 2, (top + bottom) / 2)
+    window = torch.tensor([[span, 0, middle[0]], [0, span, middle[1]], [0, 0, 1]])
+    for index in range(start, config.steps):
+        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + index)
+        rows = torch.randint(len(faces), (config.batch,), generator=generator)
+        theta = draw_jitter(config.batch, generator)
+        x = degrade(warp(faces[rows].float() / 127.5 - 1, theta, faces.shape[-1]), generator)
+        seen = [warp(hint[rows].float(), theta @ window, round(hint.shape[-1] * span)) for hint in hints]
+        for group in optimiser.param_groups:
+            group["lr"] = config.rate * min(1, (index + 1) / 100) * (1 - index / config.steps)
+        with torch.autocast("cpu", torch.bfloat16):
+            loss, cosine = loss_of(model, x, codes[rows], seen, config.pairs, config.hints)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        yield Step(index + 1, cosine.item(), model, optimiser)
