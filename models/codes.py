@@ -52,7 +52,7 @@ class CutOut:
     mask: Tensor  # (N, 1, S, S) 0 or 1, 1 = regenerate
     pose: Tensor  # (N, 3) yaw, pitch, roll in degrees
     matrix: Tensor  # (N, 2, 3), takes picture pixels to crop pixels
-    points: Tensor  # (N, 478, 2) in crop pixels
+    points: Tensor  # (N, 478, 3) in crop pixels, z in the same scale, smaller is nearer
     blendshapes: Tensor  # (N, 51), as read
 
     def __post_init__(self):
@@ -62,7 +62,7 @@ class CutOut:
         _check("mask", self.mask, n, 1, size, size)
         _check("pose", self.pose, n, 3)
         _check("matrix", self.matrix, n, 2, 3)
-        _check("points", self.points, n, 478, 2)
+        _check("points", self.points, n, 478, 3)
         _check("blendshapes", self.blendshapes, n, 51)
 
 

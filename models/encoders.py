@@ -16,7 +16,7 @@ from .expression.library import ExpressionLibrary
 from .faces.choice import PASS_THROUGH, SKIP, STOP, WITHOUT_FACE, NoFace, choose_faces
 from .faces.insightface_pack import PREFIX, PackRecogniser, find_pack, load_pack
 from .faces.mesh import Face, FaceMesh
-from .frames import FRAMES, align, crop, five_points, transform
+from .frames import FRAMES, align, crop, five_points, transform_mesh
 from .identity.recogniser import Recogniser, compound_code, merge_photos, weigh_photos
 from .masks import face_mask, light_on_face, remove_face
 from .network.checkpoint import ASSETS, fill, read_checkpoint
@@ -203,7 +203,7 @@ class Encoders(nn.Module):
         )
         size = self.frame.size
         matrix = align(five_points(points), self.frame)  # (N, 2, 3)
-        inner = transform(points, matrix)  # (N, 478, 2)
+        inner = transform_mesh(points, matrix)  # (N, 478, 3)
         places = [(i, matrix[index == i]) for i in index.unique().tolist()]
         if mask is None:
             masks = [face_mask(part, size) for part in inner.split(CHUNK)]

@@ -85,6 +85,17 @@ def transform(points: Tensor, matrix: Tensor) -> Tensor:
     return points[..., :2] @ matrix[..., :2].mT + matrix[..., None, :, 2]
 
 
+def transform_mesh(points: Tensor, matrix: Tensor) -> Tensor:
+    """A face's mesh through a matrix; its depth is scaled as its width and height are.
+
+    points   (..., K, 3): x, y and z in one scale; without z (..., K, 2) it is taken to be flat
+    matrix   (..., 2, 3)
+    returns  (..., K, 3)
+    """
+    depth = points[..., 2:] if points.shape[-1] > 2 else torch.zeros_like(points[..., :1])
+    return torch.cat([transform(points, matrix), depth * scale(matrix)[..., None, None]], -1)
+
+
 def invert(matrix: Tensor) -> Tensor:
     """The way back: (..., 2, 3) that takes crop pixels to picture pixels, in the matrix's own dtype."""
     if matrix.ndim < 2 or tuple(matrix.shape[-2:]) != (2, 3):

@@ -10,7 +10,7 @@ def background(faces: int = 1, **changes) -> Background:
         "pictures": torch.zeros(2, 3, 20, 30), "index": torch.arange(faces) % 2,
         "crop": torch.zeros(faces, 3, 16, 16), "mask": torch.ones(faces, 1, 16, 16),
         "pose": torch.zeros(faces, 3), "matrix": torch.eye(3)[:2].expand(faces, 2, 3),
-        "points": torch.zeros(faces, 478, 2), "blendshapes": torch.zeros(faces, 51),
+        "points": torch.zeros(faces, 478, 3), "blendshapes": torch.zeros(faces, 51),
     }  # fmt: skip
     return Background(**values | changes)
 

@@ -26,7 +26,7 @@ def scene(*corners: tuple[int, int], pictures: int = 1, of: tuple[int, ...] = ()
     canvases = torch.cat([smooth(60, 80, i) for i in range(pictures)])
     return Background(
         pictures=canvases, index=index, crop=crop(canvases[index], matrix, SIZE), mask=disc().expand(n, 1, SIZE, SIZE),
-        pose=torch.zeros(n, 3), matrix=matrix, points=torch.zeros(n, 478, 2), blendshapes=torch.zeros(n, 51),
+        pose=torch.zeros(n, 3), matrix=matrix, points=torch.zeros(n, 478, 3), blendshapes=torch.zeros(n, 51),
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from diffsfsr.models.codes import Expression, Identity
 from diffsfsr.models.encoders import STRONGEST, Encoders
 from diffsfsr.models.expression.library import ExpressionLibrary
 from diffsfsr.models.faces.mesh import find_task_file
-from diffsfsr.models.frames import five_points
+from diffsfsr.models.frames import five_points, transform_mesh
 from diffsfsr.models.identity.recogniser import Recogniser
 from diffsfsr.models.masks import light_on_face
 from diffsfsr.models.network.autoencoder import build_autoencoder
@@ -114,11 +114,13 @@ def test_background_is_cut_to_the_frame(encoders, acted):
     assert background.crop.shape == (1, 3, 128, 128) and background.mask.shape == (1, 1, 128, 128)
     away = five_points(background.points)[0] - torch.tensor(encoders.frame.points)
     assert away.norm(dim=-1).max() < 8
-    x, y = background.points[0].long().clamp(0, 127).unbind(-1)
+    x, y = background.points[0, :, :2].long().clamp(0, 127).unbind(-1)
     assert background.mask[0, 0, y, x].mean() > 0.97  # the mask covers the face
     assert not background.mask[0, 0, [0, 0, 127], [0, 127, 0]].any()
     face = encoders.mesh.find(picture)[0]
     assert torch.equal(background.pose[0], face.pose) and torch.equal(background.blendshapes[0], face.blendshapes)
+    turned = transform_mesh(face.points[None].cpu(), background.matrix)
+    assert torch.equal(background.points, turned) and background.points[0, :, 2].std() > 3  # with its depth
 
 
 def test_every_picture_of_a_batch_gives_its_faces(encoders, acted):

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from diffsfsr.models.frames import FRAMES, align, crop, five_points, inside, invert, scale, transform
+from diffsfsr.models.frames import FRAMES, align, crop, five_points, inside, invert, scale, transform, transform_mesh
 from torch.autograd import gradcheck
 
 
@@ -55,6 +55,17 @@ def test_five_points_are_irises_nose_and_mouth_in_the_order_of_the_frames():
     assert points[0, :, 0].tolist() == [468, 473, 4, 61, 291]  # right iris of the person first: the viewer's left
     with pytest.raises(ValueError, match="478"):
         five_points(mesh[:, :468])
+
+
+def test_a_mesh_keeps_its_shape_in_all_three_directions():
+    mesh = torch.rand(3, 478, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 90
+    matrix = torch.cat([similarity(k, 40.0 * k, (5.0, -9.0), torch.float64) for k in (0.4, 1.0, 2.5)])
+    there = transform_mesh(mesh, matrix)
+    for before, after, k in zip(mesh, there, (0.4, 1.0, 2.5), strict=True):
+        torch.testing.assert_close(torch.cdist(after, after), k * torch.cdist(before, before), atol=1e-4, rtol=0)
+    assert torch.equal(there[..., :2], transform(mesh, matrix))
+    flat = transform_mesh(mesh[..., :2], matrix)
+    assert torch.equal(flat[..., :2], there[..., :2]) and not flat[..., 2].any()
 
 
 def test_align_agrees_with_umeyama_by_singular_values():

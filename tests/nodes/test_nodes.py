@@ -160,7 +160,9 @@ def test_only_the_face_changes_bit_for_bit(sample, identity, expression, backgro
     before = people(2)
     pasted, crop = sample(background, identity=identity[0], expression=expression)
     assert pasted.shape == before.shape and crop.shape == (1, 128, 128, 3)
-    points = (background.points[0] - background.matrix[0, :, 2]) @ torch.linalg.inv(background.matrix[0, :, :2]).T
+    points = (background.points[0, :, :2] - background.matrix[0, :, 2]) @ torch.linalg.inv(
+        background.matrix[0, :, :2]
+    ).T
     low, high = points.min(0).values, points.max(0).values
     y, x = torch.meshgrid(torch.arange(before.shape[1]), torch.arange(before.shape[2]), indexing="ij")
     centre, half = (low + high) / 2, (high - low) / 2
