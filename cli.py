@@ -6,8 +6,8 @@ if not __package__:  # run as a script: make this folder importable as the packa
     import importlib.util
     from pathlib import Path
 
-    _root = Path(__file__).resolve().parent
-    sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != _root]
+    _root = Path(__file__).absolute().parent  # symbolic links as they are: they say in which ComfyUI the pack is
+    sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != _root.resolve()]
     if "diffsfsr" not in sys.modules:
         _spec = importlib.util.spec_from_file_location(
             "diffsfsr", _root / "__init__.py", submodule_search_locations=[str(_root)]
@@ -18,6 +18,7 @@ if not __package__:  # run as a script: make this folder importable as the packa
 
 import argparse
 import json
+import os
 import time
 from pathlib import Path
 
@@ -88,10 +89,11 @@ def library(args: argparse.Namespace) -> None:
 
 
 def prepare(args: argparse.Namespace) -> None:
-    from .models.faces.mesh import FaceMesh, find_task_file
+    from .models.faces.mesh import FaceMesh
+    from .models.faces.task_file import find_task_file
     from .training.data.prepare import prepare
 
-    for progress in prepare(args.photos, args.out, FaceMesh.load(find_task_file([])), args.frame):
+    for progress in prepare(args.photos, args.out, FaceMesh.load(find_task_file()), args.frame):
         print(f"{progress.done} photos read, {progress.kept} kept, {progress.rejected} rejected", flush=True)
 
 
@@ -121,7 +123,7 @@ def train(args: argparse.Namespace) -> None:
 
 
 def download(args: argparse.Namespace) -> None:
-    from .models.faces.mesh import download_task_file
+    from .models.faces.task_file import download_task_file
 
     print(download_task_file(args.folder))
 
@@ -163,9 +165,10 @@ def reconstruct(args: argparse.Namespace) -> None:
 def nearest(args: argparse.Namespace) -> None:
     from .evaluation.judges.networks import Judges
     from .evaluation.results import nearest
-    from .models.faces.mesh import FaceMesh, find_task_file
+    from .models.faces.mesh import FaceMesh
+    from .models.faces.task_file import find_task_file
 
-    judges, mesh = Judges.load(), FaceMesh.load(find_task_file([]))
+    judges, mesh = Judges.load(), FaceMesh.load(find_task_file())
     trained = nearest.training_faces(args.data, judges)
     print(nearest.table(list(nearest.nearest(nearest.pictures_in(args.pictures), *trained, mesh, judges))))
 
@@ -206,10 +209,15 @@ def demo(args: argparse.Namespace) -> None:
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="cli.py", description="DiffSFSR: identity, expression and background of a face.")
+    top.add_argument("--task-file", type=Path, metavar="FILE", help="face_landmarker.task, if it lies where `download` "
+                     "does not put it; DIFFSFSR_TASK_FILE says the same")  # fmt: skip
     commands = top.add_subparsers(dest="command", required=True)
 
+    anywhere = argparse.ArgumentParser(add_help=False)  # the option may also come after a command
+    anywhere.add_argument("--task-file", type=Path, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+
     def command(run, help):
-        sub = commands.add_parser(run.__name__, help=help)
+        sub = commands.add_parser(run.__name__, help=help, parents=[anywhere])
         sub.set_defaults(run=run)
         return sub
 
@@ -257,17 +265,21 @@ def parser() -> argparse.ArgumentParser:
     actions = command(
         library, "expressions: look words up, read an own library from photos, check the 135"
     ).add_subparsers(dest="action", required=True)
-    sub = actions.add_parser("build", help="read a folder label/photo.jpg; run it again to go on, or to add photos")
+
+    def action(name, help):
+        return actions.add_parser(name, help=help, parents=[anywhere])
+
+    sub = action("build", help="read a folder label/photo.jpg; run it again to go on, or to add photos")
     sub.add_argument("folder", type=Path)
     sub.add_argument("--out", type=Path, required=True, help="library to write, a .safetensors; a .json lies beside it")
-    sub = actions.add_parser("find", help="the labels nearest to a word or phrase, such as: a bit smug")
+    sub = action("find", help="the labels nearest to a word or phrase, such as: a bit smug")
     sub.add_argument("phrase", nargs="+")
-    sub = actions.add_parser("check", help="are the 135 distinct, and do they show what they mean?")
+    sub = action("check", help="are the 135 distinct, and do they show what they mean?")
     sub.add_argument("--people", type=Path, help="openpeople's data/curated; left out, the installed one's")
-    sub = actions.add_parser("render", help="act the 135 on rendered heads and read them back; goes on from --out")
+    sub = action("render", help="act the 135 on rendered heads and read them back; goes on from --out")
     sub.add_argument("--out", type=Path, default=Path(__file__).parent / "assets" / "references.safetensors")
     sub.add_argument("--rounds", type=int, default=3, help="of correcting what the heads do by what is read")
-    sub = actions.add_parser("sheet", help="draw the rendered references of the 135 on one sheet")
+    sub = action("sheet", help="draw the rendered references of the 135 on one sheet")
     sub.add_argument("--output", type=Path, default=Path("output/expressions.jpg"))
     sub.add_argument("--variant", type=int, default=0)
 
@@ -336,7 +348,8 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--estimate", default="improved", choices=("improved", "midpoint", "one-step"))
 
     sub = command(download, "fetch face_landmarker.task (3.8 MB) from MediaPipe's servers")
-    sub.add_argument("folder", type=Path, help="where to put it, such as ComfyUI/models/mediapipe")
+    sub.add_argument("folder", type=Path, nargs="?", help="where to put it; left out, models/mediapipe of the ComfyUI "
+                     "that the pack is in, else a cache folder of yours")  # fmt: skip
 
     sub = command(people, "lay out openpeople's synthetic people, or the test people of photos, for `evaluate`")
     sub.add_argument("folder", type=Path)
@@ -357,6 +370,10 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit status: 0, or 2 with one line on stderr where the input is at fault."""
     args = parser().parse_args(arguments)
+    if args.task_file:
+        from .models.faces.task_file import VARIABLE
+
+        os.environ[VARIABLE] = str(args.task_file)  # which the processes that a command starts see as well
     try:
         args.run(args)
     except (ValueError, FileNotFoundError) as error:

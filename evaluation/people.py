@@ -12,7 +12,8 @@ from pathlib import Path
 from torch import Tensor
 
 from ..models.expression.labels import read_labels
-from ..models.faces.mesh import FaceMesh, find_task_file
+from ..models.faces.mesh import FaceMesh
+from ..models.faces.task_file import find_task_file
 from ..models.network.checkpoint import ASSETS
 from ..models.pictures import decode_picture, to_pil
 from ..training.data.photos import person_of, read_photos, test_people
@@ -58,7 +59,7 @@ def lay_out_test_people(folder: Path, sources: list[Path], count: int = 200, see
     sources  folders or .zip files of photos; the test people are those of all of them, the photos are the first one's;
              those where no face is found, or several, are left out
     """
-    mesh, labels = FaceMesh.load(find_task_file([])), read_labels(ASSETS / "expressions.json")
+    mesh, labels = FaceMesh.load(find_task_file()), read_labels(ASSETS / "expressions.json")
     tested = test_people([name for source in sources for name, _ in read_photos(source)])
     found: dict[str, Tensor] = {}
     for name, content in read_photos(sources[0]):

@@ -10,7 +10,7 @@ from .codes import Background, Expression, Identity, repeat_background
 from .compositing import paste_faces
 from .encoders import Encoders, Tokens
 from .faces.choice import STOP
-from .faces.mesh import find_task_file
+from .faces.task_file import find_task_file
 from .network.autoencoder import build_autoencoder
 from .network.checkpoint import fill, read_checkpoint, resolve_checkpoint
 from .network.denoiser import Denoiser, shrink_mask
@@ -38,7 +38,7 @@ class DiffSFSR:
         """A checkpoint by its path, or "mini", the bundled one; packs, pack: insightface's, as in Encoders.load."""
         path = resolve_checkpoint(path_or_name)
         config, weights = read_checkpoint(path, parts=("unet", "vae"))
-        encoders = Encoders.load(path, task_file or find_task_file([]), packs=packs, pack=pack).to(device)
+        encoders = Encoders.load(path, task_file or find_task_file(), packs=packs, pack=pack).to(device)
         denoiser = Denoiser(config)
         fill(denoiser.unet, weights["unet"], "denoiser")
         autoencoder = build_autoencoder(

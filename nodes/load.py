@@ -135,7 +135,7 @@ def find(name: str) -> Path:
 def load(path: Path, pack: str | None = None) -> Loaded:
     """pack: of packs(); raises ValueError for a file that is broken, incomplete or no DiffSFSR checkpoint."""
     from ..models.encoders import Encoders
-    from ..models.faces.mesh import find_task_file
+    from ..models.faces.task_file import find_task_file
     from ..models.network.checkpoint import read_checkpoint
 
     task_file = find_task_file([Path(folder) for folder in folder_paths.get_folder_paths("mediapipe")])

@@ -22,7 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..models.faces.mesh import BLENDSHAPES, SIDE, FaceMesh, find_task_file
+from ..models.faces.mesh import BLENDSHAPES, SIDE, FaceMesh
+from ..models.faces.task_file import find_task_file
 from ..models.frames import FRAMES, Frame, align, crop, five_points
 from ..training.data.prepare import Progress, write_shard
 from .acting import draw_actions
@@ -100,7 +101,7 @@ class Stage:
     def __init__(self, seed: int):
         self.seed = seed
         self.studio = Studio(WIDE)
-        self.mesh = FaceMesh.load(find_task_file([]))
+        self.mesh = FaceMesh.load(find_task_file())
         target = FRAMES["mini-128"]
         self.frame = Frame(WIDE, tuple((x + LEFT, y) for x, y in target.points))
 

@@ -9,9 +9,10 @@ runpy.run_path(str(Path(__file__).parents[1] / "cli.py"))  # makes the pack impo
 
 @pytest.fixture(scope="session")
 def face_mesh():
-    from diffsfsr.models.faces.mesh import FaceMesh, find_task_file
+    from diffsfsr.models.faces.mesh import FaceMesh
+    from diffsfsr.models.faces.task_file import find_task_file
 
-    return FaceMesh.load(find_task_file([]))
+    return FaceMesh.load(find_task_file())
 
 
 @pytest.fixture(scope="session")

@@ -133,6 +133,13 @@ def test_picture_without_a_face_is_named(generate, pictures, capsys, option, wha
     assert f"no face found in the {what} (120x100 px). Use a picture" in said
 
 
+@pytest.mark.parametrize("before", [True, False])
+def test_a_task_file_that_is_none_is_named(capsys, monkeypatch, tmp_path, before):
+    monkeypatch.setenv("DIFFSFSR_TASK_FILE", "")  # is put back after the test
+    option, command = ["--task-file", str(tmp_path / "own.task")], ["library", "build", str(tmp_path), "--out", "a"]
+    assert "own.task, which is no file" in refused(main(option + command if before else command + option), capsys)
+
+
 def test_unknown_label_brings_the_nearest(generate, capsys):
     said = refused(generate(expression="joyfull"), capsys)
     assert 'got "joyfull"' in said and "joy" in said.split("nearest")[1]

@@ -10,7 +10,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ...models.expression.references import FILE, References
-from ...models.faces.mesh import FaceMesh, find_task_file
+from ...models.faces.mesh import FaceMesh
+from ...models.faces.task_file import find_task_file
 from ...models.pictures import check_output, read_picture, save_generated, to_pil
 from ..people import LABELS, find_people
 from .server import PACK, Host, find_comfyui
@@ -47,7 +48,7 @@ def run_demo(comfyui: Path, output: Path) -> None:
     comfyui, people = find_comfyui(comfyui), find_people()
     output.parent.mkdir(parents=True, exist_ok=True)
     check_output(output)
-    mesh, references = FaceMesh.load(find_task_file([])), References.load(PACK / "assets" / FILE)
+    mesh, references = FaceMesh.load(find_task_file()), References.load(PACK / "assets" / FILE)
     workflow = json.loads(WORKFLOW.read_text(encoding="utf-8"))
     rows = []
     print("starting ComfyUI ...", flush=True)

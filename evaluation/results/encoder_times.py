@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from ...models.faces.detector import cut
-from ...models.faces.mesh import FaceMesh, find_task_file
+from ...models.faces.mesh import FaceMesh
+from ...models.faces.task_file import find_task_file
 from ...models.frames import FRAMES, align, crop, five_points
 from ...models.identity.recogniser import Recogniser
 from ...models.network.checkpoint import ASSETS
@@ -26,7 +27,7 @@ SIDE = 512  # of the pictures, pixels
 def run() -> None:
     """Of the bundled mesh and recognisers."""
     recognisers = {path.stem: Recogniser.load(path) for path in sorted(ASSETS.glob("resnet-*.safetensors"))}
-    for line in lines(FaceMesh.load(find_task_file([])), recognisers):
+    for line in lines(FaceMesh.load(find_task_file()), recognisers):
         print(line, flush=True)
 
 

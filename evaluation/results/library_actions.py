@@ -8,7 +8,8 @@ from ...models.expression.references import FILE, References
 from ...models.expression.user_library import UserLibrary
 from ...models.expression.user_library import build as read_folder
 from ...models.expression.words import Words
-from ...models.faces.mesh import FaceMesh, find_task_file
+from ...models.faces.mesh import FaceMesh
+from ...models.faces.task_file import find_task_file
 from ...models.network.checkpoint import ASSETS
 from ...models.pictures import check_output
 
@@ -56,4 +57,4 @@ def sheet(args: argparse.Namespace) -> None:
 
 
 def face_mesh() -> FaceMesh:
-    return FaceMesh.load(find_task_file([]))
+    return FaceMesh.load(find_task_file())

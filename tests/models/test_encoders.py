@@ -6,7 +6,7 @@ import torch
 from diffsfsr.models.codes import Expression, Identity
 from diffsfsr.models.encoders import STRONGEST, Encoders
 from diffsfsr.models.expression.library import ExpressionLibrary
-from diffsfsr.models.faces.mesh import find_task_file
+from diffsfsr.models.faces.task_file import find_task_file
 from diffsfsr.models.frames import five_points, transform_mesh
 from diffsfsr.models.identity.recogniser import Recogniser
 from diffsfsr.models.masks import light_on_face
@@ -93,7 +93,7 @@ def test_label_comes_from_the_library(encoders):
 
 
 def test_words_are_no_stronger_than_photos():
-    encoders = Encoders.load(ASSETS / "mini.safetensors", find_task_file([]))
+    encoders = Encoders.load(ASSETS / "mini.safetensors", find_task_file())
     held_back = set()
     for label in encoders.library.labels:
         meant, code = encoders.library.code(label), encoders.label(label).code[0]
@@ -222,9 +222,9 @@ def test_loads_from_a_checkpoint_and_the_packs_assets(encoders, acted, tmp_path)
     shutil.copy(ASSETS / "expressions.json", tmp_path)
     encoders.recognisers["a"].save(tmp_path / "a.safetensors")
     with pytest.raises(ValueError, match='was trained with the recogniser "b", which this pack does not have'):
-        Encoders.load(path, find_task_file([]), assets=tmp_path)
+        Encoders.load(path, find_task_file(), assets=tmp_path)
     encoders.recognisers["b"].save(tmp_path / "b.safetensors")
-    again = Encoders.load(path, find_task_file([]), assets=tmp_path)
+    again = Encoders.load(path, find_task_file(), assets=tmp_path)
     assert not again.training and not any(p.requires_grad for p in again.parameters())
     picture = acted("P001", HAPPY)
     background = encoders.background(picture[None])

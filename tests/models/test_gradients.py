@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from diffsfsr.models.faces.mesh import BLENDSHAPES, FaceMesh, find_task_file
+from diffsfsr.models.faces.mesh import BLENDSHAPES, FaceMesh
+from diffsfsr.models.faces.task_file import find_task_file
 from diffsfsr.models.frames import FRAMES, align, crop, five_points
 from diffsfsr.models.identity.recogniser import Recogniser, compound_code
 from diffsfsr.models.network.checkpoint import ASSETS
@@ -15,7 +16,7 @@ CELLS = (("P001", 1), ("P003", 4), ("P008", 3))  # happy, surprised, angry
 
 @pytest.fixture(scope="module")
 def exact() -> FaceMesh:
-    return FaceMesh.load(find_task_file([])).double()
+    return FaceMesh.load(find_task_file()).double()
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from diffsfsr.evaluation.host.workflow import NOTES, to_prompt
-from diffsfsr.models.faces.mesh import TASK_FILE, TASK_URL
+from diffsfsr.models.faces.task_file import TASK_FILE, TASK_URL
 
 pytestmark = pytest.mark.host
 

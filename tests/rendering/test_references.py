@@ -3,7 +3,8 @@
 import pytest
 import torch
 from diffsfsr.models.expression.library import ExpressionLibrary
-from diffsfsr.models.faces.mesh import BLENDSHAPES, FaceMesh, find_task_file
+from diffsfsr.models.faces.mesh import BLENDSHAPES, FaceMesh
+from diffsfsr.models.faces.task_file import find_task_file
 from diffsfsr.models.network.checkpoint import ASSETS
 from diffsfsr.rendering.references import HEADS, act, codes, corrected, distance, first_actions, responses
 
@@ -58,7 +59,7 @@ def test_heads_act_what_was_meant(library):
     from diffsfsr.rendering.portraits import PORTRAITS
     from diffsfsr.rendering.references import Head
 
-    head = Head(*PORTRAITS[HEADS[0]], FaceMesh.load(find_task_file([])))
+    head = Head(*PORTRAITS[HEADS[0]], FaceMesh.load(find_task_file()))
     still = act([head], {}, torch.zeros(51))
     assert still.pictures[0].shape == (3, 256, 256) and still.distance < 1e-6
     for label in ("joy", "surprise"):

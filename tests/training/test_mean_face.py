@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffsfsr.models.faces.mesh import MEAN_FACE, find_task_file
+from diffsfsr.models.faces.mesh import MEAN_FACE
+from diffsfsr.models.faces.task_file import find_task_file
 from diffsfsr.training.mean_face import mean_face, meshes
 from PIL import Image
 from safetensors.torch import load_file
@@ -58,4 +59,4 @@ def test_test_people_take_no_part(tmp_path):
         cell = np.asarray(sheet)[:448, :600]
         (tmp_path / f"P{number:03}").mkdir()
         Image.fromarray(cell).save(tmp_path / f"P{number:03}" / "photo.png")
-    assert len(list(meshes(find_task_file([]), tmp_path, [tmp_path], 100))) == 9
+    assert len(list(meshes(find_task_file(), tmp_path, [tmp_path], 100))) == 9

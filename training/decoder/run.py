@@ -5,7 +5,8 @@ import copy
 
 import torch
 
-from ...models.faces.mesh import FaceMesh, find_task_file
+from ...models.faces.mesh import FaceMesh
+from ...models.faces.task_file import find_task_file
 from ...models.frames import FRAMES
 from ...models.identity.recogniser import Recogniser
 from ...models.network.checkpoint import save_checkpoint
@@ -43,6 +44,6 @@ def decoder(args: argparse.Namespace) -> None:
         save_checkpoint(args.out / f"{start.config.name}.safetensors", start.config, parts, seen)
 
     crops, inside = (torch.cat(training_pictures(photos, key)) for key in ("crop", "inside"))
-    mesh, state = FrameMesh(FaceMesh.load(find_task_file([])), FRAMES[start.config.frame]), load_state(args.out)
+    mesh, state = FrameMesh(FaceMesh.load(find_task_file()), FRAMES[start.config.frame]), load_state(args.out)
     steps = refine_decoder(settings, model, Adversary(recogniser), crops, latents, state, args.compile, mesh, inside)
     run(steps, args, settings.steps, lambda s: s.psnr, export)

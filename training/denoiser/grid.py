@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from ...models.codes import Background, Expression, Identity
 from ...models.encoders import Encoders
 from ...models.expression.library import ExpressionLibrary
-from ...models.faces.mesh import FaceMesh, find_task_file
+from ...models.faces.mesh import FaceMesh
+from ...models.faces.task_file import find_task_file
 from ...models.network.checkpoint import ASSETS
 from ...models.network.config import Config
 from ...models.pictures import read_picture, save_generated, to_pil
@@ -45,7 +46,7 @@ class Grid:
         device: where the recognisers are, and everything else will be
         """
         library = ExpressionLibrary.load(ASSETS / "expressions.json")
-        encoders = Encoders(config, FaceMesh.load(find_task_file([])), dict(recognisers), library)
+        encoders = Encoders(config, FaceMesh.load(find_task_file()), dict(recognisers), library)
         encoders.eval().requires_grad_(False).to(device)
         if not (folder / "pairs.csv").is_file():
             raise FileNotFoundError(

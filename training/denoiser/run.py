@@ -15,7 +15,8 @@ from accelerate import PartialState
 from accelerate.utils import parse_flag_from_env
 from torch import Tensor, nn
 
-from ...models.faces.mesh import FaceMesh, find_task_file
+from ...models.faces.mesh import FaceMesh
+from ...models.faces.task_file import find_task_file
 from ...models.frames import FRAMES
 from ...models.network.checkpoint import save_checkpoint
 from ...models.network.config import Config
@@ -163,7 +164,7 @@ def loss_reader(args: argparse.Namespace, start: Start, model: Model, data: Data
     """What reads identity and expression for the losses. A latent reader is trained first, some minutes, once."""
     neutral, spread = model.conditioner.neutral, model.conditioner.spread
     if args.losses == "decoded":
-        mesh = FaceMesh.load(find_task_file([]))
+        mesh = FaceMesh.load(find_task_file())
         return DecodedReader(model.config, start.autoencoder, mesh, start.recognisers, neutral, spread)
     path = args.out / "reader.pt"
     if not path.is_file():

@@ -7,7 +7,8 @@ from diffsfsr.evaluation.judges.judging import JUDGED
 from diffsfsr.evaluation.results.evaluate import METRICS, Triple, evaluate, triples, write_reports
 from diffsfsr.models.encoders import Encoders
 from diffsfsr.models.expression.library import ExpressionLibrary
-from diffsfsr.models.faces.mesh import FaceMesh, find_task_file
+from diffsfsr.models.faces.mesh import FaceMesh
+from diffsfsr.models.faces.task_file import find_task_file
 from diffsfsr.models.identity.recogniser import Recogniser
 from diffsfsr.models.network.autoencoder import build_autoencoder
 from diffsfsr.models.network.checkpoint import ASSETS
@@ -25,7 +26,7 @@ def model() -> DiffSFSR:
                   context=32, autoencoder_widths=(32, 32, 32, 32))  # fmt: skip
     recogniser = Recogniser((8, 8, 8, 8), (1, 1, 1), 16)
     library = ExpressionLibrary.load(ASSETS / "expressions.json")
-    encoders = Encoders(config, FaceMesh.load(find_task_file([])), {"small": recogniser}, library)
+    encoders = Encoders(config, FaceMesh.load(find_task_file()), {"small": recogniser}, library)
     parts = encoders, Denoiser(config), build_autoencoder((32,) * 4, 1, 4, 1.0)
     return DiffSFSR(*(part.eval().requires_grad_(False) for part in parts))
 

@@ -10,7 +10,8 @@ from diffsfsr.evaluation.results.expressions import (
     rank_correlation,
 )
 from diffsfsr.models.expression.library import ExpressionLibrary
-from diffsfsr.models.faces.mesh import FaceMesh, find_task_file
+from diffsfsr.models.faces.mesh import FaceMesh
+from diffsfsr.models.faces.task_file import find_task_file
 from diffsfsr.models.network.checkpoint import ASSETS
 from diffsfsr.training.measure_anchors import CELLS
 
@@ -54,7 +55,7 @@ def test_every_acted_face_has_clusters_that_fit(library):
 
 def test_people_who_took_no_part_are_named_rightly(library):
     """The issue's bound is 70 %, which is below chance; the first label is the stricter test."""
-    mesh = FaceMesh.load(find_task_file([]), mean_face=torch.eye(478, 3))  # no pose is read here
+    mesh = FaceMesh.load(find_task_file(), mean_face=torch.eye(478, 3))  # no pose is read here
     cells = list(other_people(library, mesh, find_people()))
     assert len(cells) == 75
     assert sum(cell.hit for cell in cells) / 75 > 0.85

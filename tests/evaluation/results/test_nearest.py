@@ -1,6 +1,7 @@
 from diffsfsr.evaluation.people import find_people
 from diffsfsr.evaluation.results.nearest import nearest, pictures_in, table, training_faces
-from diffsfsr.models.faces.mesh import FaceMesh, find_task_file
+from diffsfsr.models.faces.mesh import FaceMesh
+from diffsfsr.models.faces.task_file import find_task_file
 
 
 def test_a_training_person_is_recognised_and_another_is_not(judges, prepared_people, tmp_path):
@@ -8,7 +9,7 @@ def test_a_training_person_is_recognised_and_another_is_not(judges, prepared_peo
     assert sorted(set(people)) == ["P001", "P002", "P003", "P004", "P005", "P006", "P007", "P008", "P009"]
     assert codes.shape == (len(people), 128)
     pictures = [find_people() / name / "assets" / "amateur_selfie.jpg" for name in ("P001", "P010")]
-    trained, unknown = nearest(pictures, people, codes, FaceMesh.load(find_task_file([])), judges)
+    trained, unknown = nearest(pictures, people, codes, FaceMesh.load(find_task_file()), judges)
     assert trained.person == "P001" and trained.distance < 0.6 and trained.distance < unknown.distance
     text = table([unknown, trained])
     assert text.index("amateur_selfie") and f"{trained.distance:.3f}" in text.splitlines()[2]

@@ -5,7 +5,8 @@ from diffsfsr.evaluation.judges.networks import find_judges
 from diffsfsr.evaluation.results.references import BASIC, contact_sheet, judge_report, judged, unseen_report
 from diffsfsr.models.expression.library import ExpressionLibrary
 from diffsfsr.models.expression.references import FILE, References
-from diffsfsr.models.faces.mesh import FaceMesh, find_task_file
+from diffsfsr.models.faces.mesh import FaceMesh
+from diffsfsr.models.faces.task_file import find_task_file
 from diffsfsr.models.network.checkpoint import ASSETS
 
 
@@ -42,7 +43,7 @@ def test_the_judge_sees_the_basic_emotions_on_the_references(library, references
     judges = find_judges()
     if judges is None:
         pytest.skip("no judges; `make judges` fetches them")
-    mesh = FaceMesh.load(find_task_file([]))
+    mesh = FaceMesh.load(find_task_file())
     some = ("joy", "happiness", "anger", "rage", "sadness", "surprise", "astonishment", "sorrow")
     found = judged(references, mesh, judges, some)
     wanted = torch.tensor([EMOTIONS.index(BASIC[library.cluster(label)]) for label in some])

@@ -10,7 +10,8 @@ from diffsfsr.evaluation.results.report import KEYS, MOVING, report_one
 from diffsfsr.models.codes import Expression
 from diffsfsr.models.encoders import Encoders
 from diffsfsr.models.expression.library import ExpressionLibrary
-from diffsfsr.models.faces.mesh import BLENDSHAPES, FaceMesh, find_task_file
+from diffsfsr.models.faces.mesh import BLENDSHAPES, FaceMesh
+from diffsfsr.models.faces.task_file import find_task_file
 from diffsfsr.models.identity.recogniser import Recogniser
 from diffsfsr.models.network.autoencoder import build_autoencoder
 from diffsfsr.models.network.checkpoint import ASSETS
@@ -29,7 +30,7 @@ def model() -> DiffSFSR:
         layers=1, heads=2, context=32, autoencoder_widths=(32, 32, 32, 32),
     )  # fmt: skip
     library = ExpressionLibrary.load(ASSETS / "expressions.json")
-    encoders = Encoders(config, FaceMesh.load(find_task_file([])), {"resnet-face": recogniser}, library)
+    encoders = Encoders(config, FaceMesh.load(find_task_file()), {"resnet-face": recogniser}, library)
     return DiffSFSR(encoders.eval().requires_grad_(False), Denoiser(config), build_autoencoder((32,) * 4, 1, 4, 1.0))
 
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 from diffsfsr.models.expression.labels import nearest, read_labels
 from diffsfsr.models.expression.library import MOVING, STILL, ExpressionLibrary
-from diffsfsr.models.faces.mesh import BLENDSHAPES, FaceMesh, find_task_file
+from diffsfsr.models.faces.mesh import BLENDSHAPES, FaceMesh
+from diffsfsr.models.faces.task_file import find_task_file
 from diffsfsr.training.measure_anchors import CELLS, TEST_PEOPLE, measure, read_sheet
 
 TABLE = Path(__file__).parents[3] / "assets" / "expressions.json"
@@ -23,7 +24,7 @@ def library():
 
 @pytest.fixture(scope="module")
 def mesh():
-    return FaceMesh.load(find_task_file([]), mean_face=torch.eye(478, 3))  # no pose is read here
+    return FaceMesh.load(find_task_file(), mean_face=torch.eye(478, 3))  # no pose is read here
 
 
 @pytest.fixture(scope="module")

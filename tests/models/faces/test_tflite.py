@@ -6,13 +6,13 @@ import zipfile
 import pytest
 import torch
 import torch.nn.functional as F
-from diffsfsr.models.faces.mesh import find_task_file
+from diffsfsr.models.faces.task_file import find_task_file
 from diffsfsr.models.faces.tflite import Graph, _pad_same
 
 
 @pytest.fixture(scope="module")
 def files() -> dict[str, bytes]:
-    with zipfile.ZipFile(find_task_file([])) as archive:
+    with zipfile.ZipFile(find_task_file()) as archive:
         return {name: archive.read(f"{name}.tflite") for name in ("face_landmarks_detector", "face_blendshapes")}
 
 

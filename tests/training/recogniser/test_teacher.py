@@ -2,14 +2,14 @@ import zipfile
 
 import pytest
 import torch
-from diffsfsr.models.faces.mesh import find_task_file
+from diffsfsr.models.faces.task_file import find_task_file
 from diffsfsr.models.faces.tflite import Graph
 from diffsfsr.training.recogniser.teacher import Teacher, hint_values
 
 
 @pytest.fixture(scope="module")
 def face_detector_file() -> bytes:
-    with zipfile.ZipFile(find_task_file([])) as archive:
+    with zipfile.ZipFile(find_task_file()) as archive:
         return archive.read("face_detector.tflite")
 
 
