@@ -83,7 +83,7 @@ def untrained(host) -> SimpleNamespace:
         ),
         encoders=host.part("models.encoders").Encoders(
             config,
-            mesh.FaceMesh.load(mesh.find_task_file()),
+            mesh.FaceMesh.load(host.part("models.faces.task_file").find_task_file()),
             {name: host.part("models.identity.recogniser").Recogniser() for name in config.recognisers},
             host.part("models.expression.library").ExpressionLibrary.load(ROOT / "assets" / "expressions.json"),
         ),
