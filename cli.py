@@ -301,6 +301,8 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--steps", type=int, help="steps in all")
     sub.add_argument("--batch", type=int)
     sub.add_argument("--rate", type=float, help="peak learning rate")
+    sub.add_argument("--bfloat16", action=argparse.BooleanOptionalAction, help="compute in it, or in float32 "
+                     "(left out: in bfloat16 where the machine has instructions for it)")  # fmt: skip
     sub.add_argument("--minutes", type=float, default=float("inf"), help="stop, with the state saved, after this time")
     sub.add_argument("--save-every", type=float, default=3, metavar="MINUTES")
     sub.add_argument("--teacher", type=Path, help="recogniser: a .tflite face recogniser, 112 px in")

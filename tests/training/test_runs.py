@@ -162,7 +162,7 @@ def test_two_processes_on_a_cpu_share_a_run_and_write_it_once(first_run, twelve_
     )  # fmt: skip
     curves = [(tmp_path / name / "curve.csv").read_text().split() for name in ("alone", "together")]
     (alone,), (joint,) = curves  # a row each
-    assert float(joint.split(",")[1]) == pytest.approx(float(alone.split(",")[1]), rel=0.02)  # bfloat16
+    assert float(joint.split(",")[1]) == pytest.approx(float(alone.split(",")[1]), rel=0.02)
 
 
 def test_a_decoder_needs_something_to_start_from(twelve_people, tmp_path, capsys):

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ...models.network.autoencoder import build_autoencoder
 from ...models.network.checkpoint import fill, read_checkpoint
+from ...models.network.precision import autocast
 from ..state import ResumableStep, resume, save_atomically
 
 
@@ -27,6 +28,7 @@ class AutoencoderTraining:
     rate: float = 8e-4  # peak learning rate; rises over 100 steps, falls to 0 over the last half
     edges: float = 1.0  # weight of the loss on differences between neighbouring pixels
     kl: float = 1e-5  # weight of the mean KL divergence of a latent number from a unit normal
+    bfloat16: bool | None = None  # None: where the machine is fast in it; weights, losses and optimiser are float32
     seed: int = 0
 
 
@@ -106,7 +108,7 @@ def train_autoencoder(
         noise = torch.randn((config.batch, *latents), generator=generator)
         rise, fall = (index + 1) / 100, 2 * (1 - index / config.steps)
         optimiser.param_groups[0]["lr"] = config.rate * max(0.0, min(1.0, rise, fall))
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast("cpu", config.bfloat16):
             loss, error = loss_of(model, x, noise, config.edges, config.kl)
         optimiser.zero_grad()
         loss.backward()

@@ -16,6 +16,7 @@ from ...models.faces.mesh import BLENDSHAPES
 from ...models.identity.recogniser import compound_code
 from ...models.masks import face_mask, light_on_face, remove_face
 from ...models.network.denoiser import shrink_mask
+from ...models.network.precision import autocast
 from .photos import person_of
 from .prepare import Shards
 
@@ -126,7 +127,7 @@ def encode_shards(
             if variation:  # side by side, so that both change alike
                 x, scene = random_tones(torch.cat([x, scene], dim=-1), generator).chunk(2, dim=-1)
             fill = random_tones(light_on_face(scene, mask), generator) if light else 0.0
-            with torch.autocast(torch.device(device).type, torch.bfloat16):
+            with autocast(device):
                 removed = remove_face(scene, mask, fill)
                 both = autoencoder.encode(torch.cat([x, removed]).to(device)).latent_dist.mode()
             latents, background = both.half().cpu().chunk(2)

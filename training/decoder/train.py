@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
+from ...models.network.precision import autocast
 from ..state import ResumableStep, resume
 from .adversary import Adversary, balance, fooling_loss, telling_loss
 
@@ -32,6 +33,7 @@ class DecoderTraining:
     share: float = 0.85  # of the way from the decoder begun with to the refined one, in what is exported: calmer skin
     acting: float = 0.1  # weight of the difference that the face mesh sees, where there is one
     alone: int = 100  # steps that the adversary learns before it is heard
+    bfloat16: bool | None = None  # None: where the machine is fast in it; weights, losses and optimiser are float32
     seed: int = 0
 
 
@@ -94,7 +96,7 @@ def refine_decoder(
         x = crops[rows].float() / 127.5 - 1
         pace = min((index + 1) / 30, 1 - index / config.steps)
         optimiser.param_groups[0]["lr"], others.param_groups[0]["lr"] = config.rate * pace, 2 * config.rate * pace
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast("cpu", config.bfloat16):
             y = decode(latents(rows, generator)).sample.float()
             if inside is not None:
                 y = torch.where(inside[rows] > 0, y, x)
@@ -109,7 +111,7 @@ def refine_decoder(
         loss.backward()
         nn.utils.clip_grad_norm_(trained, 1.0)
         optimiser.step()
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast("cpu", config.bfloat16):
             telling = telling_loss(adversary(x, wanted), adversary(y.detach(), [each.detach() for each in seen]))
         others.zero_grad()
         telling.backward()

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ...models.network.checkpoint import fill
+from ...models.network.precision import autocast
 from ..data.dataset import Dataset
 from .batches import unit_vectors
 
@@ -47,6 +48,7 @@ class ReaderTraining:
     batch: int = 64
     rate: float = 1e-3
     noise: float = 0.3  # largest deviation of the noise on the latents: estimates of z_0 are never clean
+    bfloat16: bool | None = None  # None: where the machine is fast in it; weights, losses and optimiser are float32
     seed: int = 0
 
 
@@ -84,7 +86,7 @@ def train_reader(
         z = z + torch.randn(z.shape, generator=generator) * strength
         code, wanted = data.identity[rows], (data.blendshapes[rows] - neutral.cpu()) / spread.cpu()
         optimiser.param_groups[0]["lr"] = config.rate * (1 - index / config.steps)
-        with torch.autocast(torch.device(device).type, torch.bfloat16):
+        with autocast(device, config.bfloat16):
             identity, expression = model(z.to(device))
         cosine = (identity * code.to(device)).sum(-1).mean() / len(sizes)
         error = (expression - wanted.to(device)).square().mean()

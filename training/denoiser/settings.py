@@ -23,5 +23,5 @@ class Training:
     expression_weight: float = 0.1  # of the expression loss, likewise
     swap: float = 0.2  # share of photos that get another's identity and expression, where a reader is given
     estimate: str = "improved"  # how z_0 is estimated for these losses: one of sampling.ESTIMATES
-    bfloat16: bool = True  # where the networks can; weights, losses and optimiser are float32
+    bfloat16: bool | None = None  # None: where the machine is fast in it; weights, losses and optimiser are float32
     seed: int = 0

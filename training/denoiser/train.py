@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ...models.conditions import Conditioner
 from ...models.network.config import Config
 from ...models.network.denoiser import Denoiser
+from ...models.network.precision import autocast
 from ...models.network.schedule import Schedule
 from ..data.dataset import Dataset
 from ..state import ResumableStep, resume, trained
@@ -91,7 +92,7 @@ def train(
         batch = sampler.draw(index, training.swap if reader else 0.0, own).to(device)
         rise, fall = (index + 1) / 200, 0.05 + 0.95 * (1 - index / training.steps) / 0.4
         optimiser.param_groups[0]["lr"] = training.rate * min(1.0, rise, fall)
-        with torch.autocast(device.type, torch.bfloat16, enabled=training.bfloat16):
+        with autocast(device, training.bfloat16):
             loss = denoising_loss(runner, batch, model.config, training, schedule, reader, spread)
         optimiser.zero_grad()
         accelerator.backward(loss)

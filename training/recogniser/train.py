@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ...models.identity.recogniser import Recogniser
 from ...models.network.checkpoint import fill
+from ...models.network.precision import autocast
 from ..state import ResumableStep, resume
 
 SHAPES = {  # the bundled ones: the whole frame, and what lies between brows and chin, with wider layers
@@ -29,6 +30,7 @@ class RecogniserTraining:
     rate: float = 2e-3
     pairs: float = 2.0  # weight of the squared differences between the pupil's and the teacher's cosines of all pairs
     hints: float = 0.3  # weight of the squared differences between the pupil's and the teacher's maps
+    bfloat16: bool | None = None  # None: where the machine is fast in it; weights, losses and optimiser are float32
     seed: int = 0
 
 
@@ -162,7 +164,7 @@ def train_recogniser(
         seen = [warp(hint[rows].float(), theta @ window, round(hint.shape[-1] * span)) for hint in hints]
         for group in optimiser.param_groups:
             group["lr"] = config.rate * min(1, (index + 1) / 100) * (1 - index / config.steps)
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast("cpu", config.bfloat16):
             loss, cosine = loss_of(model, x, codes[rows], seen, config.pairs, config.hints)
         optimiser.zero_grad()
         loss.backward()

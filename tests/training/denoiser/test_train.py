@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffsfsr.models.network.precision import CPU_QUERIES
 from diffsfsr.training.denoiser.batches import Sampler
 from diffsfsr.training.denoiser.reader import LatentReader
 from diffsfsr.training.denoiser.settings import Training
@@ -49,6 +50,16 @@ def test_training_moves_no_one_elses_random_numbers(made_up, tiny):
     assert torch.equal(state, torch.get_rng_state())
 
 
+@pytest.mark.parametrize("fast, dtype", [(False, torch.float32), (True, torch.bfloat16)])
+def test_steps_are_computed_in_what_the_machine_is_fast_in(made_up, tiny, monkeypatch, fast, dtype):
+    for query in CPU_QUERIES:
+        monkeypatch.setattr(torch.cpu, query, lambda: fast, raising=False)
+    model, seen = new_model(tiny, made_up), []
+    model.denoiser.unet.conv_in.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    step = next(train(model, Training(steps=1, batch=2), made_up))
+    assert set(seen) == {dtype} and {weight.dtype for weight in step.model.parameters()} == {torch.float32}
+
+
 def test_a_tiny_model_learns_eight_pictures_by_heart(made_up, tiny):
     training = Training(steps=110, batch=16, rate=4e-3, **STEADY)
     losses = [step.loss for step in train(new_model(tiny, made_up), training, made_up)]
@@ -64,7 +75,7 @@ def test_averaged_weights_follow_the_raw_ones(made_up, tiny):
 
 
 def launch(folder: Path, processes: int) -> dict:
-    """The weights after three steps of tests/training/launched.py, started by accelerate as often as asked."""
+    """The weights after three steps of launched.py, started by accelerate as often as asked."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-ROOT, FOLDER = Path(__file__).parents[2], Path(sys.argv[1])
+ROOT, FOLDER = Path(__file__).parents[3], Path(sys.argv[1])
 spec = importlib.util.spec_from_file_location("diffsfsr", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
 sys.modules["diffsfsr"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules["diffsfsr"])
