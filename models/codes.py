@@ -65,6 +65,11 @@ class CutOut:
         _check("points", self.points, n, 478, 3)
         _check("blendshapes", self.blendshapes, n, 51)
 
+    @property
+    def count(self) -> int:
+        """P, the pictures that were looked at; here those up to the last with a face."""
+        return int(self.index[-1]) + 1
+
 
 @dataclass(frozen=True)
 class Background(CutOut):
@@ -75,6 +80,10 @@ class Background(CutOut):
     def __post_init__(self):
         super().__post_init__()
         _check("pictures", self.pictures, None, 3, None, None)
+
+    @property
+    def count(self) -> int:
+        return len(self.pictures)
 
 
 Faces = TypeVar("Faces", bound=CutOut)
@@ -87,6 +96,16 @@ def broadcast(batches: dict[str, Tensor]) -> list[Tensor]:
     if any(size not in (1, most) for size in sizes.values()):
         raise ValueError(f"batch sizes differ: {sizes}; want them equal, or 1")
     return [batch.expand(most, *batch.shape[1:]) for batch in batches.values()]
+
+
+def one_for_each_face(codes: Tensor, background: CutOut) -> Tensor:
+    """Codes of every picture, such as a driving clip's, to codes of every face: taken by the picture's number.
+
+    codes    (P, D); any other number of rows stays as it is
+    returns  (N, D)
+    """
+    by_picture = len(codes) == background.count and len(codes) != len(background.index)
+    return codes[background.index.to(codes.device)] if by_picture else codes
 
 
 def repeat_background(background: Faces, count: int) -> Faces:

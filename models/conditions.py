@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from .network.config import STYLES, Config
 
+POSE_SCALE = (1 / 20, 1 / 20, 0.0)  # of yaw, pitch and roll in degrees, before they are mapped
+
 
 class Conditioner(nn.Module):
     """Maps identity, expression, head pose and style to tokens; what is not given is a learned token, never zero."""
@@ -36,7 +38,7 @@ class Conditioner(nn.Module):
         """
         identity    (B, D): unit vectors, concatenated
         expression  (B, 51): blendshapes minus neutral
-        pose        (B, 3): yaw, pitch, roll in degrees
+        pose        (B, 3): yaw, pitch, roll in degrees; roll is not read, since crops are upright
         keep        (B, 3) bool: which of identity, expression and pose are given
         style       (B,) int64, index in STYLES; photo where None
         returns     (B, T, C)
@@ -45,7 +47,7 @@ class Conditioner(nn.Module):
         tokens = [
             (self.identity(identity * identity.shape[-1] ** 0.5), self.no_identity),
             (self.expression(expression / self.spread), self.no_expression),
-            (self.pose(pose / 20), self.no_pose),
+            (self.pose(pose * pose.new_tensor(POSE_SCALE)), self.no_pose),
         ]
         chosen = [
             torch.where(keep[:, i, None, None], given.unflatten(-1, (-1, self.context)), absent)

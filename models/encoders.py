@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from .codes import Background, CutOut, Expression, Identity, broadcast
+from .codes import Background, CutOut, Expression, Identity, broadcast, one_for_each_face
 from .conditions import Conditioner
 from .expression.library import ExpressionLibrary
 from .faces.choice import PASS_THROUGH, SKIP, STOP, WITHOUT_FACE, NoFace, choose_faces
@@ -227,7 +227,7 @@ class Encoders(nn.Module):
     def tokens(self, identity: Identity | None, expression: Expression | None, background: CutOut) -> Tokens:
         """What is None is read from the background's own face: reenactment only, or swap only.
 
-        Batches of one are repeated; other sizes must agree with the background's.
+        Batches of one are repeated; others have a row for each face of the background, or for each of its pictures.
         """
         if identity is not None and identity.recognisers != tuple(self.recognisers):
             raise ValueError(
@@ -240,6 +240,7 @@ class Encoders(nn.Module):
             background.blendshapes.to(self.device) - neutral if expression is None else expression.code.to(self.device)
         )
         pose = background.pose.to(self.device)
+        who, what = (one_for_each_face(codes, background) for codes in (who, what))
         who, what, pose = broadcast({"identity": who, "expression": what, "background": pose})
         degrees = [torch.tensor(keep, device=self.device).expand(len(pose), 3)
                    for keep in ((True, True, True), (True, False, True), (False, False, True))]  # fmt: skip

@@ -57,6 +57,10 @@ class Scene(CutOut):
 
     image: Tensor  # (P, H, W, 3) in [0, 1]
 
+    @property
+    def count(self) -> int:
+        return len(self.image)
+
 
 def on_cpu(code: Identity | Expression) -> Identity | Expression:
     return replace(code, code=code.code.cpu())

@@ -34,6 +34,15 @@ def test_tokens_are_identity_expression_pose_style(conditioner, codes, tiny):
         assert moved.nonzero().flatten().tolist() == list(range(7))[own[i]]
 
 
+def test_roll_is_not_read(conditioner, codes):
+    """The crop is upright, whatever the head's tilt in the picture."""
+    identity, expression, pose = codes
+    tokens = conditioner(*codes, keep(*KEEP_ALL))
+    for axis, same in enumerate((False, False, True)):
+        turned = pose + 60 * torch.eye(3)[axis]
+        assert torch.equal(tokens, conditioner(identity, expression, turned, keep(*KEEP_ALL))) == same
+
+
 @pytest.mark.parametrize("dropped, name, rows", [
     (0, "no_identity", slice(0, 2)), (1, "no_expression", slice(2, 5)), (2, "no_pose", slice(5, 6)),
 ])  # fmt: skip

@@ -205,6 +205,21 @@ def test_batches_of_one_are_repeated_and_others_must_agree(encoders, acted, thre
         encoders.tokens(person, labels, encoders.background(three[None], choose="all"))
 
 
+def test_codes_of_every_frame_are_taken_by_the_frames_number(encoders, acted):
+    """A driving clip of five frames, of which the background shows a face in two."""
+    wall = torch.zeros(3, 90, 90)
+    frames = torch.stack([wall, acted("P001", NEUTRAL, 90), wall, acted("P002", HAPPY, 90), wall])
+    background = encoders.background(frames, without_face="pass through")
+    codes = torch.nn.functional.normalize(torch.randn(5, 22, generator=torch.Generator().manual_seed(0)), dim=-1)
+    driving = Expression(torch.cat([encoders.label(x).code for x in ("joy", "anger", "amazement", "fear", "pride")]))
+    who = Identity(codes, ("a", "b"))
+    got = encoders.tokens(who, driving, background).full
+    by_hand = encoders.tokens(Identity(codes[[1, 3]], ("a", "b")), Expression(driving.code[[1, 3]]), background).full
+    assert got.shape == (2, 7, 32) and torch.equal(got, by_hand)
+    with pytest.raises(ValueError, match="batch sizes differ.*'expression': 4, 'background': 2"):
+        encoders.tokens(None, Expression(driving.code[:4]), background)
+
+
 def test_identity_of_other_recognisers_is_refused(encoders, acted):
     foreign = Identity(torch.ones(1, 22), ("b",))
     with pytest.raises(

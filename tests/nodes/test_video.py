@@ -47,6 +47,17 @@ def test_frames_without_a_face_are_passed_through(run, diffsfsr, scene, frames):
     assert torch.equal(run("DiffSFSRPasteFaceBack", image=crop, background=background)[0], pasted)
 
 
+def test_a_driving_clip_goes_with_frames_that_lack_a_face(run, diffsfsr, scene, frames):
+    """The clip lacks faces too; its expressions go by the frame's number."""
+    options = {"face": "largest", "face_number": 0, "intensity": 1.0, "without_face": "pass through"}
+    (driving,) = run("DiffSFSRExpressionFromImage", diffsfsr=diffsfsr, image=frames.roll(1, 0), **options)
+    assert len(driving.code) == 5
+    pasted, crop = sample(run, diffsfsr, scene[0], expression=driving)
+    assert pasted.shape == frames.shape and len(crop) == 3
+    wanted = type(driving)(driving.code[[0, 2, 3]])
+    assert torch.equal(crop, sample(run, diffsfsr, scene[0], expression=wanted)[1])
+
+
 def test_one_face_among_many_frames(run, diffsfsr, extract, frames):
     background, *_ = extract(frames[1:3])
     pasted, crop = sample(run, diffsfsr, background)
