@@ -110,7 +110,7 @@ def render(args: argparse.Namespace) -> None:
 
 
 def train(args: argparse.Namespace) -> None:
-    from .training import runs
+    from .training import runs, shape
     from .training.decoder import run as decoder_run
     from .training.denoiser import run as denoiser_run
 
@@ -119,6 +119,7 @@ def train(args: argparse.Namespace) -> None:
         "autoencoder": runs.autoencoder,
         "decoder": decoder_run.decoder,
         "denoiser": denoiser_run.denoiser,
+        "shape": shape.shape,
     }[args.part](args)
 
 
@@ -295,8 +296,9 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--processes", type=int, default=1, help="that draw at the same time, one a core")
 
     sub = command(train, "train a part; run the same command again to go on where it stopped")
-    sub.add_argument("part", choices=("recogniser", "autoencoder", "decoder", "denoiser"))
-    sub.add_argument("--data", type=Path, required=True, nargs="+", help="prepared folders")
+    sub.add_argument("part", choices=("recogniser", "autoencoder", "decoder", "denoiser", "shape"))
+    sub.add_argument("--data", type=Path, required=True, nargs="+", help="prepared folders; shape: the photos "
+                     "themselves, all that the others are trained on")  # fmt: skip
     sub.add_argument("--out", type=Path, required=True, help="folder for the state, the curve and the weights")
     sub.add_argument("--steps", type=int, help="steps in all")
     sub.add_argument("--batch", type=int)

@@ -1,0 +1,162 @@
+"""A face's shape apart from pose and expression, and how expressions move it (ours).
+
+Meshes are MediaPipe's 478 points: x right, y down, z away, in one scale. A canonical mesh is turned, moved and scaled
+so that the points that no expression moves lie on those of the mean face: frontal, centred, of unit size. Blendshapes
+are readings 0..1 in the order of BLENDSHAPES. B faces, n photos of one person, K motions: the principal ways in which
+one person's canonical mesh was seen to change. training/shape.py fits them; no person's own shape is stored.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ..faces.mesh import FaceMesh
+from .topology import OUTLINE
+from .unfold import Unfold
+
+FILE = Path(__file__).parents[2] / "assets" / "shape.safetensors"
+READING = 100.0  # pixels that a unit of canonical length has where blendshapes are read; the reader knows no scale
+NOTHING = 1e-3  # blendshapes below this do not move a face more than in proportion
+ROUNDS = 5  # of weighing several photos against their mean
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a canonical mesh lies in a picture: points = scale * rotation @ canonical + shift."""
+
+    scale: Tensor  # (B,) pixels a unit of canonical length
+    rotation: Tensor  # (B, 3, 3)
+    shift: Tensor  # (B, 3) pixels
+
+    def place(self, canonical: Tensor) -> Tensor:
+        """canonical (B, 478, 3) -> points (B, 478, 3) in pixels"""
+        return self.scale[:, None, None] * (canonical @ self.rotation.mT) + self.shift[:, None]
+
+
+class ShapeModel(nn.Module):
+    def __init__(self, mean: Tensor, steady: Tensor, motions: Tensor, response: Tensor, gain: Tensor, follow: Tensor):
+        """
+        mean      (478, 3) the mean face
+        steady    (478,) weight of each point in the fit to it
+        motions   (K, 478, 3) of unit spread within persons; irises stay round
+        response  (3 * 51, K) features of blendshapes to amounts of the motions
+        gain      (51, K) what a reading still lacks to amounts of the motions
+        follow    (478, len(OUTLINE)) how far each point goes along with those of the outline
+        """
+        super().__init__()
+        for name, value in (("mean", mean), ("steady", steady), ("motions", motions), ("response", response),
+                            ("gain", gain), ("follow", follow)):  # fmt: skip
+            self.register_buffer(name, value.float())
+        self.unfold = Unfold()
+
+    @classmethod
+    def load(cls, path: Path = FILE) -> "ShapeModel":
+        return cls(**load_file(path))
+
+    def canonical(self, points: Tensor) -> tuple[Tensor, Placement]:
+        """points (B, 478, 3) in pixels -> canonical meshes (B, 478, 3), and where they lay. Weighted Umeyama (1991)."""
+        weight = (self.steady / self.steady.sum())[:, None]
+        centre = (weight * points).sum(dim=1, keepdim=True)
+        mean_centre = (weight * self.mean).sum(dim=0)
+        target = self.mean - mean_centre
+        u, s, vh = torch.linalg.svd((weight * (points - centre)).mT @ target)
+        proper = torch.ones_like(s)
+        proper[:, 2] = torch.linalg.det(u @ vh)  # -1 where the best fit is a mirror image, which is no rotation
+        rotation = (u * proper[:, None]) @ vh
+        scale = (s * proper).sum(dim=1) / (weight * target.square()).sum()
+        shift = centre[:, 0] - scale[:, None] * (rotation @ mean_centre)
+        return (points - shift[:, None]) @ rotation / scale[:, None, None], Placement(scale, rotation, shift)
+
+    def amounts(self, blendshapes: Tensor) -> Tensor:
+        """How far an expression (B, 51) moves a face along each motion (B, K), from where all blendshapes are 0."""
+        return features(blendshapes) @ self.response
+
+    def move(self, canonical: Tensor, has: Tensor, wants: Tensor) -> Tensor:
+        """The mesh of a face that has one expression with another: no matter by which way, and back again exactly.
+
+        canonical: (B, 478, 3); has, wants: (B, 51) 0..1; returns (B, 478, 3), which may be folded: see `unfold`
+        """
+        return canonical + torch.einsum("bk,kpc->bpc", self.amounts(wants) - self.amounts(has), self.motions)
+
+    def read(self, canonical: Tensor, mesh: FaceMesh) -> Tensor:
+        """Blendshapes (B, 51) of canonical meshes: tilted and turned heads are read upright and from the front."""
+        return mesh.blendshapes(canonical * READING)
+
+    def refine(self, canonical: Tensor, wants: Tensor, mesh: FaceMesh, steps: int = 1) -> Tensor:
+        """Steps towards a mesh that reads as wanted: Newton's with one Jacobian for all faces, and a Gaussian prior.
+
+        No gradient is taken; a mesh that reads as wanted stays exactly as it is.
+        canonical: (B, 478, 3) moved already; wants: (B, 51) 0..1; returns (B, 478, 3), see `move`
+        """
+        for _ in range(steps):
+            amounts = (wants - self.read(canonical, mesh)) @ self.gain
+            canonical = canonical + torch.einsum("bk,kpc->bpc", amounts, self.motions)
+        return canonical
+
+    def wanted(
+        self,
+        photos: Tensor,
+        photo_blendshapes: Tensor,
+        wants: Tensor,
+        scene: Tensor,
+        scene_blendshapes: Tensor,
+        shape: float = 0.5,
+        mesh: FaceMesh | None = None,
+        steps: int = 1,
+    ) -> Tensor:
+        """The mesh that a person's face has in a scene with an expression.
+
+        photos             (n, 478, 3) meshes of one person, each in pixels of its own photo
+        photo_blendshapes  (n, 51) of each
+        wants              (B, 51) blendshapes, 0..1
+        scene              (B, 478, 3) the face that is there now, in pixels
+        scene_blendshapes  (B, 51)
+        shape              0: the outline of the scene's face, 1: of the person's; the jaw of both opens as wanted
+        mesh, steps        where given, so many steps of `refine`
+        returns            (B, 478, 3) in the scene's pixels: rotation, place and size are the scene's. No triangle
+                           faces another side than in the photos. With the photo's own expression and scene, and
+                           shape 1, the photo's own points
+        """
+        if not 0 <= shape <= 1:
+            raise ValueError(f"got {shape} for shape, want 0 (the scene's outline) to 1 (the person's)")
+        if photos.ndim != 3 or len(photos) == 0 or photos.shape[1:] != (478, 3):
+            raise ValueError(f"got photos' meshes of shape {tuple(photos.shape)}, want (n, 478, 3), at least one")
+        photos, placed = self.canonical(photos)
+        amounts = self.amounts(photo_blendshapes)
+        calm = photos - torch.einsum("bk,kpc->bpc", amounts, self.motions)
+        weight = self._weights(calm, placed)[:, None, None]
+        source, had = (weight * photos).sum(dim=0, keepdim=True), (weight[:, 0] * amounts).sum(dim=0)
+        change = self.amounts(wants) - had
+        person = source + torch.einsum("bk,kpc->bpc", change, self.motions)
+        if mesh is not None and steps:
+            # Readings of the canonical mesh differ from those given by the photo's pose: only the change counts.
+            offset = (weight[:, 0] * (self.read(photos, mesh) - photo_blendshapes)).sum(dim=0)
+            person = self.refine(person, wants + offset, mesh, steps)
+        other, placement = self.canonical(scene)
+        if shape < 1:
+            other = self.move(other, scene_blendshapes, wants)
+            outline = list(OUTLINE)
+            person = person + (1 - shape) * (self.follow @ (other[:, outline] - person[:, outline]))
+        return placement.place(self.unfold(person, source.expand_as(person)))
+
+    def _weights(self, calm: Tensor, placed: Placement) -> Tensor:
+        """Weight of each photo (n,) in the person's shape: less for heads turned away and what differs from the rest.
+
+        calm: (n, 478, 3) canonical, without expression. The geometric median, by iteration (Weiszfeld 1937)
+        """
+        facing = placed.rotation[:, 2, 2].clamp(min=0.1) ** 4
+        weight = facing / facing.sum()
+        for _ in range(ROUNDS if len(calm) > 2 else 0):
+            away = (calm - (weight[:, None, None] * calm).sum(dim=0)).flatten(1).norm(dim=1)
+            weight = facing / (away + 0.1 * away.mean()).clamp(min=1e-9)
+            weight = weight / weight.sum()
+        return weight
+
+
+def features(blendshapes: Tensor) -> Tensor:
+    """(B, 51) -> (B, 3 * 51): themselves, their squares and roots, since the reader answers in curves of both kinds."""
+    given = blendshapes.clamp(0, 1)
+    return torch.cat([given, given.square(), (given + NOTHING).sqrt()], dim=1)

@@ -1,0 +1,96 @@
+"""Motion of a mesh that turns no triangle over: areas are kept from shrinking to nothing, lids and lips from crossing.
+
+Ours: projection onto constraints, as position-based dynamics does it (Müller et al. 2007), all triangles at once.
+B faces, T triangles.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from .topology import LEFT_EYE, MOUTH, RIGHT_EYE, TRIANGLES
+
+LEAST = 0.1  # of its area in the source that a triangle keeps
+ROUNDS = 100
+PULL = 1.5  # over-relaxation
+MARGIN = 0.2  # of the bound, beyond it, so that the rounds end
+SOFT = 0.3  # a triangle that is nearly a point is opened no faster than so
+FALLBACK = 32  # steps of the way back to the source
+
+
+class Unfold(nn.Module):
+    def __init__(self):
+        super().__init__()
+        strips = [corners for opening in (LEFT_EYE, RIGHT_EYE, MOUTH) for corners in _strip(*opening)]
+        self.register_buffer("triangles", torch.tensor([*TRIANGLES, *strips]), persistent=False)
+
+    def forward(self, moved: Tensor, source: Tensor) -> Tensor:
+        """About the nearest mesh to `moved` whose triangles all face the side that they face in `source`.
+
+        Seen from the front, which is canonical. The openings of eyes and mouth close at most, unless they
+        are crossed in the source.
+        moved, source: (B, 478, 3) canonical; returns the same, z unchanged; `moved` itself where nothing folds
+        """
+        side, bound = self._bounds(source)
+        flat, corners = moved[..., :2], self.triangles.flatten()
+        _, gradient = self._lack(source[..., :2], side, bound)
+        least = SOFT * gradient.square().sum(dim=(2, 3)).clamp(min=1e-12)
+        for _ in range(ROUNDS):
+            lack, gradient = self._lack(flat, side, bound)
+            if not lack.any():
+                break
+            step = gradient * (lack / gradient.square().sum(dim=(2, 3)).maximum(least))[..., None, None]
+            among = (lack > 0).to(flat).repeat_interleave(3, dim=1)
+            total = torch.zeros_like(flat).index_add_(1, corners, step.flatten(1, 2))
+            count = torch.zeros_like(flat[..., 0]).index_add_(1, corners, among)
+            flat = flat + PULL * total / count.clamp(min=1)[..., None]
+        return self._back(torch.cat([flat, moved[..., 2:]], dim=-1), source, side)
+
+    def folds(self, moved: Tensor, source: Tensor) -> Tensor:
+        """(B, len(TRIANGLES)) bool: which triangles of the mesh face another side than in the source"""
+        mesh = self.triangles[: len(TRIANGLES)]
+        return _areas(moved[..., :2], mesh) * _areas(source[..., :2], mesh).sign() < 0
+
+    def _bounds(self, source: Tensor) -> tuple[Tensor, Tensor]:
+        area = _areas(source[..., :2], self.triangles)
+        side = area.sign()
+        bound = LEAST * area.abs()
+        side[:, len(TRIANGLES) :] = 1
+        bound[:, len(TRIANGLES) :] = area[:, len(TRIANGLES) :].clamp(max=0)
+        return side, bound
+
+    def _lack(self, flat: Tensor, side: Tensor, bound: Tensor) -> tuple[Tensor, Tensor]:
+        """Area that each triangle lacks (B, T), and how it grows with its corners (B, T, 3, 2)."""
+        a, b, c = flat[:, self.triangles].unbind(dim=2)
+        u, v = b - a, c - a
+        area = side * (u[..., 0] * v[..., 1] - u[..., 1] * v[..., 0]) / 2
+        lack = torch.where(area < bound, bound * (1 + MARGIN) + 1e-9 - area, 0)
+        edges = torch.stack([c - b, a - c, b - a], dim=2)
+        turned = torch.stack([-edges[..., 1], edges[..., 0]], dim=-1) / 2
+        return lack, turned * side[..., None, None]
+
+    def _back(self, moved: Tensor, source: Tensor, side: Tensor) -> Tensor:
+        """Where a fold is left: as far from the source towards `moved` as nothing folds."""
+        folded = self.folds(moved, source).any(dim=1)
+        result = moved.clone()
+        for row in folded.nonzero()[:, 0].tolist():
+            way = torch.linspace(1, 0, FALLBACK + 1, device=moved.device, dtype=moved.dtype)[:, None, None]
+            tried = torch.lerp(source[row : row + 1], moved[row : row + 1], way)
+            fine = ~self.folds(tried, source[row : row + 1]).any(dim=1)
+            result[row] = tried[int(fine.int().argmax())]
+        return result
+
+
+def _areas(flat: Tensor, triangles: Tensor) -> Tensor:
+    """Signed areas (B, T), positive where a face is seen from outside. flat: (B, 478, 2)"""
+    a, b, c = flat[:, triangles].unbind(dim=2)
+    u, v = b - a, c - a
+    return (u[..., 0] * v[..., 1] - u[..., 1] * v[..., 0]) / 2
+
+
+def _strip(upper: tuple[int, ...], lower: tuple[int, ...]) -> list[tuple[int, int, int]]:
+    """Triangles across an opening, in the order of TRIANGLES, from its edges, whose ends are the same points."""
+    corners = []
+    for i in range(len(upper) - 1):
+        quad = upper[i], upper[i + 1], lower[i + 1], lower[i]
+        corners += [t for t in ((quad[0], quad[1], quad[3]), (quad[1], quad[2], quad[3])) if len(set(t)) == 3]
+    return corners

@@ -1,0 +1,223 @@
+"""How expressions move a face: assets/shape.safetensors, fitted on several photos of the same people (ours).
+
+Each mesh is brought to the mean face by its steady points, and a person's meshes are compared with their own mean, so
+that nobody's shape takes part. Head pose, which the mesh network lets seep into shapes and readings, is an explanation
+beside the expression in every regression, and then left out. N meshes of people with two or more, K motions.
+"""
+
+import argparse
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ..models.appearance.shape import ShapeModel, features
+from ..models.appearance.topology import LEFT_EYE, LEFT_IRIS, LIPS, OUTLINE, RIGHT_EYE, RIGHT_IRIS, TRIANGLES
+from ..models.faces.mesh import MEAN_FACE, Face, FaceMesh
+from ..models.faces.task_file import find_task_file
+from ..models.pictures import decode_picture
+from .data.photos import person_of, read_photos, test_people
+
+MOTIONS = 48
+TURNED = 25.0  # degrees of yaw or pitch; beyond, half of the mesh is a guess
+RIDGE = 0.01  # for features of unit spread
+PRIOR = 0.01  # error of readings, squared, in the gain: what is less than this is not worth a motion of unit spread
+RIM = 0.5  # cosine of the angle to the viewer below which points near the outline belong to the rim
+STIFF = 100.0  # how much the rim is bent less than it was seen to
+# What keeps the person's place whatever the outline: brows and nose, beside eyes and lips.
+INNER = (70, 63, 105, 66, 107, 55, 65, 52, 53, 46, 300, 293, 334, 296, 336, 285, 295, 282, 283, 276,
+         168, 6, 197, 195, 5, 4, 1, 2, 129, 358, 98, 327)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Meshes:
+    people: list[str]
+    points: Tensor  # (N, 478, 3)
+    blendshapes: Tensor  # (N, 51)
+    pose: Tensor  # (N, 3) degrees
+
+    def save(self, path: Path) -> None:
+        tensors = {"points": self.points, "blendshapes": self.blendshapes, "pose": self.pose}
+        save_file(tensors, path, metadata={"people": "\n".join(self.people)})
+
+    @classmethod
+    def load(cls, path: Path) -> "Meshes":
+        with safe_open(path, "pt") as file:
+            return cls(file.metadata()["people"].split("\n"), **load_file(path))
+
+    def usable(self) -> "Meshes":
+        """Those that are not turned far away, of people with two such or more."""
+        frontal = self.pose[:, :2].abs().amax(dim=1) < TURNED
+        count = Counter(person for person, fine in zip(self.people, frontal.tolist(), strict=True) if fine)
+        rows = [row for row, person in enumerate(self.people) if frontal[row] and count[person] > 1]
+        people = [self.people[row] for row in rows]
+        return Meshes(people, self.points[rows], self.blendshapes[rows], self.pose[rows])
+
+
+def read_meshes(archives: list[Path], mesh: FaceMesh) -> Iterator[tuple[str, Face]]:
+    """Person and largest face of every photo; left out: test people, names met before, what is no picture."""
+    names = [name for archive in archives for name, _ in read_photos(archive)]
+    held_out = test_people(names)
+    done = {name for name in names if person_of(name) in held_out}
+    for archive in archives:
+        for name, content in read_photos(archive):
+            if name in done:
+                continue
+            done.add(name)
+            try:
+                picture = decode_picture(content, name)
+            except ValueError:  # archives of ten thousand photos have broken ones
+                continue
+            yield from ((person_of(name), face) for face in mesh.find(picture, limit=1))
+
+
+class Within:
+    """Takes each person's mean away. people: N names"""
+
+    def __init__(self, people: list[str]):
+        numbers = {person: number for number, person in enumerate(dict.fromkeys(people))}
+        self.row = torch.tensor([numbers[person] for person in people])
+        self.count = torch.bincount(self.row).double()
+        self.weight = self.count[self.row] ** -0.5  # (N,): many photos of one person count as the root of their number
+        self.free = len(people) - len(self.count)  # degrees of freedom
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """values: (N, ...)"""
+        sums = values.new_zeros(len(self.count), *values.shape[1:]).index_add_(0, self.row, values)
+        return values - (sums / self.count.view(-1, *[1] * (values.ndim - 1)))[self.row]
+
+
+def empty(mean: Tensor, steady: Tensor) -> ShapeModel:
+    """A model that can bring meshes to the mean face, and nothing else yet."""
+    nothing = torch.zeros(1)
+    return ShapeModel(mean, steady, nothing, nothing, nothing, nothing).double()
+
+
+def steady_points(mean: Tensor, points: Tensor, within: Within, rounds: int = 6) -> Tensor:
+    """Weight (478,) of each point in the fit to the mean face: one over its variance within persons, found by turns."""
+    steady = torch.ones(len(mean), dtype=torch.float64)
+    for _ in range(rounds):
+        moved = within(empty(mean, steady).canonical(points)[0])
+        variance = moved.square().sum(dim=(0, 2)) / within.free
+        steady = 1 / (variance + variance.min())  # no point is to decide alone
+    return steady / steady.sum()
+
+
+def motions_and_response(shape: Tensor, blendshapes: Tensor, pose: Tensor, within: Within) -> tuple[Tensor, Tensor]:
+    """Principal motions (K, 478, 3) within persons, and the ridge of their amounts on features of blendshapes (F, K).
+
+    shape: (N, 478, 3) canonical
+    """
+    change = within(shape)
+    for iris in (LEFT_IRIS, RIGHT_IRIS):  # which turn, but stay round
+        change[:, iris] = change[:, iris].mean(dim=1, keepdim=True)
+    change = change.flatten(1)
+    turn = within(_pose_features(pose))
+    _, s, vh = torch.linalg.svd(change - turn @ torch.linalg.lstsq(turn, change).solution, full_matrices=False)
+    spread = s[:MOTIONS, None] / within.free**0.5
+    amounts = change @ (vh[:MOTIONS] / spread).mT
+    given = torch.cat([within(features(blendshapes)), turn], dim=1)
+    scale = given.std(dim=0) + 1e-3
+    root = within.weight[:, None].sqrt()
+    x, y = given / scale * root, amounts * root
+    ridge = RIDGE * within.weight.sum() * torch.eye(x.shape[1]).to(x)
+    response = torch.linalg.solve(x.mT @ x + ridge, x.mT @ y) / scale[:, None]
+    return (vh[:MOTIONS] * spread).unflatten(1, shape.shape[1:]), response[: -turn.shape[1]]
+
+
+def stiffened(motions: Tensor, mean: Tensor) -> Tensor:
+    """Motions (K, 478, 3) without what the mesh network is unsure of: by the ears, where triangles are seen edge on.
+
+    A motion that hardly bends the rim turns none of its triangles over, whatever way they face.
+    """
+    corners = torch.tensor(TRIANGLES)
+    touches = torch.zeros(len(mean), len(mean), dtype=torch.float64)
+    for i, j in ((0, 1), (1, 2), (2, 0)):
+        touches[corners[:, i], corners[:, j]] = touches[corners[:, j], corners[:, i]] = 1
+    a, b, c = mean[corners].unbind(dim=1)
+    normal = torch.linalg.cross(b - a, c - a)
+    all_round = torch.zeros(len(mean), 2, dtype=torch.float64)  # frontal area, true area
+    for i in range(3):
+        all_round.index_add_(0, corners[:, i], torch.stack([normal[:, 2].abs(), normal.norm(dim=1)], dim=1))
+    outline = torch.zeros(len(mean), dtype=torch.float64)
+    outline[list(OUTLINE)] = 1
+    near = (outline + touches @ outline + touches @ touches @ outline) > 0
+    rim = near & (all_round[:, 0] < RIM * all_round[:, 1])
+    bent = torch.diag(touches.sum(dim=1).clamp(min=1).reciprocal()) @ touches - torch.eye(len(mean))
+    smooth = torch.linalg.inv(torch.eye(len(mean)) + STIFF * bent[rim].mT @ bent[rim])
+    return torch.where(rim[:, None], torch.einsum("pq,kqc->kpc", smooth, motions), motions)
+
+
+def _pose_features(pose: Tensor) -> Tensor:
+    angle = pose / 20
+    return torch.cat([angle, angle.square(), angle[:, :1] * angle[:, 1:2]], dim=1)
+
+
+def newton_gain(model: ShapeModel, shape: Tensor, mesh: FaceMesh, prior: float = PRIOR, step: float = 0.25) -> Tensor:
+    """(51, K) (J J' + prior)^-1 J, J the mean Jacobian of readings by amounts of motion.
+
+    shape: (n, 478, 3) canonical meshes that it is the mean over
+    """
+    columns = []
+    for motion in model.motions:
+        ahead, behind = (model.read(shape + sign * step * motion, mesh) for sign in (1, -1))
+        columns.append((ahead - behind).mean(dim=0) / (2 * step))
+    jacobian = torch.stack(columns, dim=1).double()  # (51, K)
+    return torch.linalg.solve(jacobian @ jacobian.mT + prior * torch.eye(len(jacobian)), jacobian)
+
+
+def following(mean: Tensor) -> Tensor:
+    """(478, len(OUTLINE)) how far each point goes along with those of the outline: all, nothing, or harmonic between.
+
+    Solves Laplace's equation on the mean face's triangles, an edge weighted by one over its length. Eyes, brows, nose
+    and lips stay.
+    """
+    laplacian = torch.zeros(len(mean), len(mean), dtype=torch.float64)
+    for a, b, c in TRIANGLES:
+        for i, j in ((a, b), (b, c), (c, a), (b, a), (c, b), (a, c)):
+            laplacian[i, j] = -1 / (mean[i] - mean[j]).norm()
+    laplacian -= torch.diag(laplacian.sum(dim=1))
+    lines = (*LEFT_EYE, *RIGHT_EYE, *LIPS, LEFT_IRIS, RIGHT_IRIS, INNER)
+    fixed = sorted({point for line in lines for point in line})
+    free = sorted(set(range(len(mean))) - set(fixed) - set(OUTLINE))
+    follow = torch.zeros(len(mean), len(OUTLINE), dtype=torch.float64)
+    follow[list(OUTLINE), range(len(OUTLINE))] = 1
+    between = -laplacian[free] @ follow
+    follow[free] = torch.linalg.solve(laplacian[free][:, free], between)
+    return follow
+
+
+def fit(meshes: Meshes, mesh: FaceMesh) -> ShapeModel:
+    """meshes: as read; only the usable ones count"""
+    meshes = meshes.usable()
+    within = Within(meshes.people)
+    mean = load_file(MEAN_FACE)["points"].double()
+    steady = steady_points(mean, meshes.points.double(), within)
+    shape, _ = empty(mean, steady).canonical(meshes.points.double())
+    motions, response = motions_and_response(shape, meshes.blendshapes.double(), meshes.pose.double(), within)
+    motions = stiffened(motions, mean)
+    model = ShapeModel(mean, steady, motions, response, torch.zeros(51, len(motions)), following(mean))
+    model.gain = newton_gain(model, shape[:: max(len(shape) // 200, 1)].float(), mesh).float()
+    return model
+
+
+def save(model: ShapeModel, path: Path) -> None:
+    small = {name: value.half().contiguous() for name, value in model.state_dict().items()}
+    save_file(small | {"mean": model.mean.contiguous()}, path)
+
+
+def shape(args: argparse.Namespace) -> None:
+    """`train shape`: args.data are folders or .zip files of photos. Writes meshes and shape .safetensors."""
+    args.out.mkdir(parents=True, exist_ok=True)
+    mesh = FaceMesh.load(find_task_file()).requires_grad_(False)
+    read = args.out / "meshes.safetensors"  # there already: the run goes on from it
+    if not read.is_file():
+        people, faces = zip(*read_meshes(args.data, mesh), strict=True)
+        columns = (torch.stack([getattr(face, name) for face in faces]) for name in ("points", "blendshapes", "pose"))
+        Meshes(list(people), *columns).save(read)
+    save(fit(Meshes.load(read), mesh), args.out / "shape.safetensors")
