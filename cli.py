@@ -92,21 +92,29 @@ def prepare(args: argparse.Namespace) -> None:
     from .models.faces.mesh import FaceMesh
     from .models.faces.task_file import find_task_file
     from .training.data.prepare import prepare
+    from .training.progress import Meter
 
-    for progress in prepare(args.photos, args.out, FaceMesh.load(find_task_file()), args.frame):
-        print(f"{progress.done} photos read, {progress.kept} kept, {progress.rejected} rejected", flush=True)
+    with Meter("photos read") as meter:
+        for step in prepare(args.photos, args.out, FaceMesh.load(find_task_file()), args.frame):
+            meter.total = step.total
+            meter.at(step.done, f"{step.kept} kept, {step.rejected} rejected")
+    print(f"{meter.done} photos read, {meter.note}" if meter.done else "nothing to do: all photos have been read")
 
 
 def render(args: argparse.Namespace) -> None:
     from .rendering.render import render
     from .rendering.renderer import open_context
+    from .training.progress import Meter
 
     try:
         open_context().release()  # here, where what is missing is told in one line, not in each process
     except ImportError as error:
         raise ValueError(str(error)) from error
-    for progress in render(args.out, args.count, args.seed, args.processes):
-        print(f"{progress.done} pictures drawn, {progress.kept} kept, {progress.rejected} rejected", flush=True)
+    with Meter("pictures drawn") as meter:
+        for step in render(args.out, args.count, args.seed, args.processes):
+            meter.total = step.total
+            meter.at(step.done, f"{step.kept} kept, {step.rejected} rejected")
+    print(f"{meter.done} pictures drawn, {meter.note}" if meter.done else "nothing to do: all pictures have been drawn")
 
 
 def train(args: argparse.Namespace) -> None:

@@ -16,8 +16,10 @@ from ..models.faces.mesh import FaceMesh
 from ..models.faces.task_file import find_task_file
 from ..models.network.checkpoint import ASSETS
 from ..models.pictures import decode_picture, to_pil
-from ..training.data.photos import person_of, read_photos, test_people
+from ..training.data.photos import Photos, person_of
 from ..training.data.prepare import with_border
+from ..training.data.split import test_people
+from ..training.progress import shown
 
 LABELS = ("joy", "anger", "surprise", "sadness")
 
@@ -60,12 +62,13 @@ def lay_out_test_people(folder: Path, sources: list[Path], count: int = 200, see
              those where no face is found, or several, are left out
     """
     mesh, labels = FaceMesh.load(find_task_file()), read_labels(ASSETS / "expressions.json")
-    tested = test_people([name for source in sources for name, _ in read_photos(source)])
+    tested = test_people(person_of(name) for source in sources for name in Photos(source).names)
     found: dict[str, Tensor] = {}
-    for name, content in read_photos(sources[0]):
+    photos = Photos(sources[0])
+    for name in shown([name for name in photos.names if person_of(name) in tested], "photos of test people"):
         person = person_of(name)
-        if person in tested and person not in found:
-            picture = with_border(decode_picture(content, name)[None])[0]
+        if person not in found:
+            picture = with_border(decode_picture(photos.read(name), name)[None])[0]
             if len(mesh.find(picture)) == 1:
                 found[person] = picture
     if len(found) < 3:

@@ -25,7 +25,8 @@ from torch import Tensor
 from ..models.faces.mesh import BLENDSHAPES, SIDE, FaceMesh
 from ..models.faces.task_file import find_task_file
 from ..models.frames import FRAMES, Frame, align, crop, five_points
-from ..training.data.prepare import Progress, write_shard
+from ..training.data.prepare import Progress
+from ..training.data.shards import write_shard
 from .acting import draw_actions
 from .casting import draw_identity, draw_tone
 from .heads import Identity
@@ -72,7 +73,8 @@ def render(out: Path, count: int, seed: int = 0, processes: int = 1) -> Iterator
             partial = out / "unfinished"
             partial.write_text(json.dumps(state, indent=1))
             os.replace(partial, path)
-            yield Progress(state["photos"], state["photos"] - len(state["rejects"]), len(state["rejects"]))
+            drawn, left_out = state["photos"], len(state["rejects"])
+            yield Progress(drawn, drawn - left_out, left_out, groups * GROUP)
     finally:
         if pool:
             pool.terminate()

@@ -1,4 +1,4 @@
-"""The mean frontal face that head poses are measured from: assets/mean_face.safetensors (ours).
+"""The mean frontal face that head poses are measured from: assets/mean_face.safetensors, `points` (ours).
 
 Meshes of training people's photos, brought to one position, size and rotation (generalised Procrustes), averaged, and
 made symmetric. Its rotation is that of the photos' mean, so a pitch of 0 is how people look into a camera.
@@ -8,25 +8,22 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ..models.faces.mesh import FaceMesh
 from ..models.pictures import decode_picture
-from .data.photos import person_of, read_photos, test_people
+from .data.photos import Photos, person_of
+from .data.split import is_test_person
 
 
-def meshes(task_file: Path, photos: Path, archives: list[Path], count: int) -> Iterator[Tensor]:
-    """The mesh (478, 3) of the largest face in each of `count` photos, evenly spread over the training people's.
-
-    archives: all that there are, so that the test people are the same as everywhere
-    """
-    held_out = test_people([name for archive in archives for name, _ in read_photos(archive)])
-    allowed = [photo for photo in read_photos(photos) if person_of(photo[0]) not in held_out]
+def meshes(task_file: Path, source: Path, count: int) -> Iterator[Tensor]:
+    """The mesh (478, 3) of the largest face in each of `count` photos, evenly spread over the training people's."""
+    photos = Photos(source)
+    allowed = [name for name in photos.names if not is_test_person(person_of(name))]
     mesh = FaceMesh.load(task_file, mean_face=torch.eye(478, 3))  # no pose is read here
     for index in torch.linspace(0, len(allowed) - 1, count).round().long().unique().tolist():
-        name, content = allowed[index]
-        yield from (face.points for face in mesh.find(decode_picture(content, name), limit=1))
+        picture = decode_picture(photos.read(allowed[index]), allowed[index])
+        yield from (face.points for face in mesh.find(picture, limit=1))
 
 
 def align(points: Tensor, target: Tensor) -> Tensor:
@@ -62,8 +59,3 @@ def mean_face(points: Iterable[Tensor]) -> Tensor:
             f"got {len(raw)} faces whose mean has sides that do not match point by point; take more photos"
         )
     return (both / both.norm()).float()
-
-
-def write_mean_face(task_file: Path, photos: Path, archives: list[Path], output: Path, count: int = 1000) -> None:
-    """Make the file that FaceMesh.load reads. The other arguments: see `meshes`."""
-    save_file({"points": mean_face(meshes(task_file, photos, archives, count)).contiguous()}, output)

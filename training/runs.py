@@ -5,15 +5,12 @@ Those of the denoiser and of the decoder are in denoiser_run.py and decoder_run.
 """
 
 import argparse
-from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from ..models.identity.recogniser import Recogniser
 from .autoencoder.train import AutoencoderTraining, load_autoencoder, save_autoencoder, train_autoencoder
-from .data.photos import person_of, test_people
-from .data.prepare import Shards
+from .data.shards import training_pictures
 from .driver import averaged_weights, changed, load_state, run
 from .recogniser.teacher import Teacher
 from .recogniser.train import RecogniserTraining, train_recogniser
@@ -47,23 +44,3 @@ def autoencoder(args: argparse.Namespace) -> None:
     begin = load_autoencoder(args.begin)[0] if args.begin else None
     steps = train_autoencoder(settings, groups, load_state(args.out), args.compile, begin)
     run(steps, args, settings.steps, lambda s: s.psnr, export)
-
-
-def everyone(folders: list[Path]) -> list[str]:
-    """Names of all prepared photos: the test people are those of the union, whatever folder a photo is in."""
-    prepared = [Shards(folder) for folder in folders]
-    return [name for shards in prepared if not shards.rendered for name in shards.names]
-
-
-def training_pictures(folders: list[Path], key: str, limit: int | None = None) -> list[Tensor]:
-    """One tensor of all pictures that take part in training, a folder each; of rendered heads, all do.
-
-    limit: about so many of each folder, evenly spread
-    """
-    out = test_people(everyone(folders))
-    found = []
-    for shards in map(Shards, folders):
-        people = map(person_of, shards.names)
-        rows = [row for row, person in enumerate(people) if shards.rendered or person not in out]
-        found.append(shards.rows(key, rows[:: max(1, len(rows) // limit)] if limit else rows))
-    return found

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from ...models.faces.mesh import FaceMesh
 from ...models.pictures import read_picture
-from ...training.data.photos import SUFFIXES, person_of, test_people
-from ...training.data.prepare import Shards
-from ...training.runs import everyone
+from ...training.data.photos import SUFFIXES
+from ...training.data.shards import Shards
+from ...training.data.split import test_people
 from ..judges.networks import SAME_PERSON, Judges
 from .recognition import judge_rows
 
@@ -26,11 +26,12 @@ class Nearest:
 
 def training_faces(folders: Sequence[Path], judges: Judges) -> tuple[list[str], Tensor]:
     """Names (K) and codes (K, 128) of all photos of those who are no test people."""
-    tested = test_people(everyone(list(folders)))
+    prepared = [Shards(folder) for folder in folders]
+    tested = test_people(person for shards in prepared if not shards.rendered for person in shards.people)
     people, codes = [], []
-    for shards in map(Shards, folders):
-        rows = [i for i, name in enumerate(shards.names) if person_of(name) not in tested]
-        people += [person_of(shards.names[i]) for i in rows]
+    for shards in prepared:
+        rows = [row for row, person in enumerate(shards.people) if person not in tested]
+        people += [shards.people[row] for row in rows]
         codes.append(judge_rows(judges, shards, rows))
     return people, torch.cat(codes)
 

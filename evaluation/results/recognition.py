@@ -21,10 +21,10 @@ from ...models.frames import FRAMES, align, crop, five_points
 from ...models.identity.recogniser import Recogniser
 from ...models.network.checkpoint import ASSETS, read_config, resolve_checkpoint
 from ...models.pictures import read_picture
-from ...training.data.photos import person_of, test_people
-from ...training.data.prepare import Shards
+from ...training.data.shards import Shards
+from ...training.data.split import is_test_person, test_people
 from ...training.measure_anchors import CELLS
-from ...training.runs import everyone
+from ...training.progress import shown
 from ..judges.networks import Judges, find_judges
 from ..people import find_people
 from .verification import Drift, Retrieval, Verification, combine, drift, fit_shares, retrieve, verify
@@ -94,14 +94,13 @@ def choose_shares(recognisers: dict[str, nn.Module], folders: Sequence[Path], pe
 def read_shards(folder: Path, people: set[str], judges: Judges | None = None) -> Faces:
     """The photos of some people out of a prepared folder (training/data/prepare.py)."""
     shards = Shards(folder)
-    found = [person_of(name) for name in shards.names]
-    rows = [i for i, person in enumerate(found) if person in people]
+    rows = [row for row, person in enumerate(shards.people) if person in people]
     if not rows:
         raise ValueError(f"{folder} holds no photos of the people wanted; run `python cli.py prepare` first")
     judged = None
     if judges is not None:
         judged = F.normalize(judge_rows(judges, shards, rows), dim=-1)
-    return Faces([found[i] for i in rows], shards.rows("face", rows), judged)
+    return Faces([shards.people[row] for row in rows], shards.rows("face", rows), judged)
 
 
 def read_people(folder: Path, mesh: FaceMesh, judges: Judges | None = None) -> Faces:
@@ -136,7 +135,8 @@ def judge(judges: Judges, picture: Tensor, points: Tensor) -> Tensor:
 def judge_rows(judges: Judges, shards: Shards, rows: list[int], batch: int = 256) -> Tensor:
     """(K, 128) of some rows of a prepared folder, as judge_code gives them."""
     codes = []
-    for part in (rows[start : start + batch] for start in range(0, len(rows), batch)):
+    for start in shown(range(0, len(rows), batch), f"parts of {shards.folder.name} judged"):
+        part = rows[start : start + batch]
         pictures = zip(shards.rows("crop", part), shards.rows("points", part), strict=True)
         codes += [judge_code(judges, x.float() / 127.5 - 1, points) for x, points in pictures]
     return torch.stack(codes) if codes else torch.empty(0, 128)
@@ -189,16 +189,17 @@ def compare_recognisers(
 ) -> "Report":
     """What `python cli.py verify` does.
 
-    folders      all prepared folders that were trained on: the test people are those of their union
+    folders      prepared folders; measured is on their test people
     recognisers  what load_readers() takes; None: those of the bundled checkpoint
     shares       of each in the compound, any scale; None: the same for all, or, with `fit`, the best on training people
     people       openpeople's data/curated; None: the installed one's
     """
     bundled = [ASSETS / f"{name}.safetensors" for name in read_config(resolve_checkpoint("mini")).recognisers]
-    parts, judges, names = load_readers(recognisers or bundled), find_judges(), everyone(folders)
-    tested = test_people(names)
+    parts, judges = load_readers(recognisers or bundled), find_judges()
+    everyone = {person for shards in map(Shards, folders) if not shards.rendered for person in shards.people}
+    tested = test_people(everyone)
     if fit:
-        shares = choose_shares(parts, folders, {person_of(name) for name in names} - tested)
+        shares = choose_shares(parts, folders, {person for person in everyone if not is_test_person(person)})
     shares = shares or [1.0] * len(parts)
     if len(shares) != len(parts) or min(shares) < 0 or sum(shares) == 0:
         raise ValueError(f"got shares {shares}, want one for each of {', '.join(parts)}, none below 0")

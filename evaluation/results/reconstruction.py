@@ -13,9 +13,9 @@ from ...models.frames import FRAMES
 from ...models.masks import face_mask
 from ...models.pipeline import DiffSFSR
 from ...models.readers.decoded import FrameMesh
-from ...training.data.photos import person_of, test_people
-from ...training.data.prepare import Shards
-from ...training.runs import everyone
+from ...training.data.shards import Shards
+from ...training.data.split import test_people
+from ...training.progress import shown
 from ..judges.networks import Judges
 from .recognition import judge
 
@@ -46,25 +46,24 @@ class Reconstruction:
 
 @torch.inference_mode()
 def measure(model: DiffSFSR, folders: Sequence[Path], judges: Judges | None, limit: int = 256) -> Reconstruction:
-    """folders: all prepared folders that were trained on, from which the test people follow."""
-    tested = test_people(everyone(list(folders)))
+    """folders: prepared folders; measured is on their test people."""
+    prepared = [shards for shards in map(Shards, folders) if not shards.rendered]
+    tested = test_people(person for shards in prepared for person in shards.people)
     autoencoder, neutral = model.autoencoder, model.encoders.conditioner.neutral
     mesh = FrameMesh(model.encoders.mesh, FRAMES[model.config.frame])
     whole, face, acting, before, after, people = [], [], [], [], [], []
-    for folder in folders:
-        shards = Shards(folder)
-        if shards.rendered:
-            continue
-        rows = [i for i, name in enumerate(shards.names) if person_of(name) in tested]
-        rows = rows[:: max(1, len(rows) * len(folders) // limit)]
-        for part in (rows[start : start + 16] for start in range(0, len(rows), 16)):
+    for shards in prepared:
+        rows = [row for row, person in enumerate(shards.people) if person in tested]
+        rows = rows[:: max(1, len(rows) * len(prepared) // limit)]
+        for start in shown(range(0, len(rows), 16), f"parts of {shards.folder.name} measured"):
+            part = rows[start : start + 16]
             x, points = shards.rows("crop", part).float() / 127.5 - 1, shards.rows("points", part)
             y = autoencoder.decode(autoencoder.encode(x).latent_dist.mode()).sample.clamp(-1, 1)
             inside = shards.rows("inside", part).float()
             whole.append(decibels(x, y, inside))
             face.append(decibels(x, y, inside * face_mask(points, x.shape[-1])))
             acting.append(row_correlations(*((mesh(pixels)[1] - neutral)[:, MOVING] for pixels in (x, y))))
-            people += [person_of(shards.names[i]) for i in part]
+            people += [shards.people[row] for row in part]
             if judges is not None:
                 before += [judge(judges, picture, p) for picture, p in zip(x, points, strict=True)]
                 after += [judge(judges, picture, p) for picture, p in zip(y, points, strict=True)]

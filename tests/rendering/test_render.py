@@ -21,7 +21,7 @@ from diffsfsr.rendering.portraits import PORTRAITS  # noqa: E402
 from diffsfsr.rendering.render import GROUP, PEOPLE, SCENES, Stage, render  # noqa: E402
 from diffsfsr.rendering.studio import Studio, render_head  # noqa: E402
 from diffsfsr.training.data.photos import person_of  # noqa: E402
-from diffsfsr.training.data.prepare import load_shards  # noqa: E402
+from diffsfsr.training.data.shards import Shards  # noqa: E402
 
 CLI = Path(__file__).parents[2] / "cli.py"
 SMILE = {"mouthSmileLeft": 1.0, "mouthSmileRight": 1.0}
@@ -50,7 +50,8 @@ def rendered(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def shards(rendered):
-    return load_shards(rendered[0])
+    found = Shards(rendered[0])
+    return found.names, {key: found.all(key) for key in found.keys}
 
 
 def reading(face_mesh, picture) -> dict[str, float]:
@@ -131,10 +132,10 @@ def test_run_again_it_goes_on_and_draws_the_same(rendered, tmp_path):
     with pytest.raises(ValueError, match="seed 5.*got seed 6"):
         next(render(out, GROUP, seed=6))
     again = dict(Stage(5).group(1))
-    names, data = load_shards(out)
+    found = Shards(out)
     for name, row in again.items():
         if isinstance(row, dict):
-            assert torch.equal(data["crop"][names.index(name)], row["crop"])
+            assert torch.equal(found.rows("crop", [found.names.index(name)])[0], row["crop"])
 
 
 def test_wrong_counts_are_named(tmp_path):

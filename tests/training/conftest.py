@@ -41,7 +41,7 @@ def made_up() -> Dataset:
         identity=F.normalize(normal(8, 16), dim=-1), blendshapes=torch.rand(8, 51, generator=generator),
         pose=10 * normal(8, 3), person=torch.tensor([0, 0, 1, 1, 2, 3, 4, 5]),
         copy=torch.zeros(8, dtype=torch.bool), style=torch.zeros(8, dtype=torch.long),
-        agrees=torch.ones(8, 1, 8, 8),
+        agrees=torch.ones(8, 1, 8, 8), names=tuple(f"0:person {i}/a.jpg" for i in range(8)),
     )  # fmt: skip
 
 

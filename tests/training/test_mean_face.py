@@ -54,9 +54,8 @@ def test_position_size_and_rotation_are_averaged_out(bundled):
 
 
 def test_test_people_take_no_part(tmp_path):
-    for number in range(10):
-        sheet = Image.open(PEOPLE / f"P{number + 1:03}" / "assets" / "emotions_sheet.jpg").convert("RGB")
-        cell = np.asarray(sheet)[:448, :600]
-        (tmp_path / f"P{number:03}").mkdir()
-        Image.fromarray(cell).save(tmp_path / f"P{number:03}" / "photo.png")
-    assert len(list(meshes(find_task_file(), tmp_path, [tmp_path], 100))) == 9
+    for person in ("P001", "P002", "P004"):  # the last is a test person
+        sheet = Image.open(PEOPLE / person / "assets" / "emotions_sheet.jpg").convert("RGB")
+        (tmp_path / person).mkdir()
+        Image.fromarray(np.asarray(sheet)[:448, :600]).save(tmp_path / person / "photo.png")
+    assert len(list(meshes(find_task_file(), tmp_path, 100))) == 2

@@ -16,9 +16,9 @@ from diffsfsr.models.conditions import Conditioner
 from diffsfsr.models.network.autoencoder import build_autoencoder
 from diffsfsr.models.network.checkpoint import fill, read_checkpoint
 from diffsfsr.models.network.denoiser import Denoiser
-from diffsfsr.training.data.prepare import load_shards, prepare
+from diffsfsr.training.data.prepare import prepare
+from diffsfsr.training.data.shards import Shards, training_pictures
 from diffsfsr.training.denoiser.run import fit_preview
-from diffsfsr.training.runs import everyone, training_pictures
 from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
@@ -85,11 +85,16 @@ def drawn_people(photos, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def twelve_people(prepared, tmp_path_factory):
-    """The six photos, each of them as two people: so one of them is a test person."""
-    _, data = load_shards(prepared)
+    """The six photos, each of them as two people; one of the twelve, "07", is a test person."""
+    shards = Shards(prepared)
+    data = {key: shards.all(key) for key in shards.keys}
     folder = tmp_path_factory.mktemp("twelve")
     data = {key: torch.cat([value, value]) for key, value in data.items()}
-    save_file(data, folder / "00000.safetensors", metadata={"names": json.dumps([f"{i:02d}/a.jpg" for i in range(12)])})
+    save_file(
+        data,
+        folder / "00000.safetensors",
+        metadata={"names": json.dumps([f"{i:02d}/a.jpg" for i in (*range(10), 11, 12)])},
+    )
     return folder
 
 
@@ -181,9 +186,8 @@ def test_errors_of_the_estimates_are_tabled_for_raw_and_averaged_weights(first_r
     assert all(float(row[name]) > 0 for row in rows for name in ("one_step", "midpoint", "improved"))
 
 
-def test_test_people_are_those_of_all_folders_together(prepared):
-    assert len(everyone([prepared, prepared])) == 12
-    assert [len(part) for part in training_pictures([prepared], "face")] == [6]  # three people: the tenth is none
+def test_test_people_take_no_part(prepared, twelve_people):
+    assert [len(part) for part in training_pictures([prepared, twelve_people], "face")] == [6, 11]
 
 
 class Linear(nn.Module):

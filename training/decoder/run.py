@@ -3,8 +3,6 @@
 import argparse
 import copy
 
-import torch
-
 from ...models.faces.mesh import FaceMesh
 from ...models.faces.task_file import find_task_file
 from ...models.frames import FRAMES
@@ -12,11 +10,11 @@ from ...models.identity.recogniser import Recogniser
 from ...models.network.checkpoint import save_checkpoint
 from ...models.readers.decoded import FrameMesh
 from ..autoencoder.train import save_autoencoder
-from ..data.prepare import Shards
-from ..denoiser.run import encoded, frame_of
+from ..data.encode import encoded
+from ..data.shards import Shards, frame_of, pictures_named
+from ..denoiser.run import encoding_of
 from ..denoiser.start import begin, pictures_seen, trained_model
 from ..driver import changed, load_state, run
-from ..runs import training_pictures
 from .adversary import Adversary
 from .softened import Softened
 from .train import DecoderTraining, between, refine_decoder
@@ -33,7 +31,7 @@ def decoder(args: argparse.Namespace) -> None:
     recogniser = next((each for each in start.recognisers.values() if isinstance(each, Recogniser)), None)
     if recogniser is None:
         raise ValueError(f"got {args.begin.name}, trained with packs alone, want one with a recogniser of this pack")
-    data = encoded(photos, start, args.out / "dataset.safetensors", mirror=False)
+    data = encoded(photos, encoding_of(start, mirror=False), args.out / "dataset.safetensors")
     settings, begun = changed(DecoderTraining(), args), copy.deepcopy(model.state_dict())
     latents, seen = Softened(denoiser, data, start.sizes), pictures_seen(args.begin)
 
@@ -43,7 +41,7 @@ def decoder(args: argparse.Namespace) -> None:
         parts = {"unet": denoiser.denoiser.unet, "vae": vae, "conditioner": denoiser.conditioner}
         save_checkpoint(args.out / f"{start.config.name}.safetensors", start.config, parts, seen)
 
-    crops, inside = (torch.cat(training_pictures(photos, key)) for key in ("crop", "inside"))
+    crops, inside = (pictures_named(photos, data.names, key) for key in ("crop", "inside"))
     mesh, state = FrameMesh(FaceMesh.load(find_task_file()), FRAMES[start.config.frame]), load_state(args.out)
     steps = refine_decoder(settings, model, Adversary(recogniser), crops, latents, state, args.compile, mesh, inside)
     run(steps, args, settings.steps, lambda s: s.psnr, export)

@@ -13,13 +13,13 @@ from torch import Tensor
 
 from ...models.network.sampling import ESTIMATES, estimate
 from ...models.network.schedule import STEPS, Schedule
-from ..data.dataset import Dataset, encode_shards, join
-from ..data.photos import person_of, test_people
-from ..data.prepare import Shards
+from ..data.dataset import Dataset, join
+from ..data.encode import encode_shards
+from ..data.shards import Shards, frame_of
+from ..data.split import test_people
 from ..decoder.softened import reconstruction
-from ..runs import everyone
 from .batches import Batch
-from .run import frame_of
+from .run import encoding_of
 from .start import Start, begin, pictures_seen, trained_model
 from .train import Model
 
@@ -54,20 +54,16 @@ def measure(checkpoint: Path, folders: list[Path], limit: int, seed: int = 0) ->
 
 def test_data(folders: list[Path], start: Start, limit: int) -> Dataset:
     """About `limit` photos, all those of as many test people as that takes."""
-    names = everyone(folders)
-    numbers = {person: i for i, person in enumerate(sorted({person_of(name) for name in names}))}
-    tested = test_people(names)
-    photos = sum(person_of(name) in tested for name in names)
-    chosen = set(sorted(tested)[:: max(1, photos // limit)])
+    photos = {place: Shards(folder).people for place, folder in enumerate(folders) if not Shards(folder).rendered}
+    people = [person for each in photos.values() for person in each]
+    tested = test_people(people)
+    count = sum(person in tested for person in people)
+    chosen = set(sorted(tested)[:: max(1, count // limit)])
     if not chosen:
-        raise ValueError("got no photos of test people (every tenth person of all folders); want all prepared folders")
-    light, others = start.config.keeps_light, set(numbers) - chosen
-    parts = [
-        encode_shards(folder, start.autoencoder, start.recognisers, others, numbers, mirror=False, light=light)
-        for folder in folders
-        if {person_of(name) for name in Shards(folder).names} & chosen
-    ]
-    return join(parts)
+        raise ValueError("got no photos of test people, about every tenth person; want photos of more people")
+    encoding = encoding_of(start, mirror=False)
+    parts = [encode_shards(folders[place], encoding, place, chosen.__contains__) for place in photos]
+    return join([part for each in parts for part in each])
 
 
 @torch.inference_mode()
@@ -98,7 +94,7 @@ def squared_errors(model: Model, batch: Batch) -> tuple[Tensor, float]:
         return schedule.clean_and_noise(model(z, t, batch), z, t, model.config.prediction)
 
     found = [estimate(predict, z, batch.t, schedule, method) for method in ESTIMATES]
-    errors = [((z0 - batch.z0).square() * batch.weight).sum().double() for z0 in found]
+    errors = [((z0 - batch.z0).square() * batch.weight).sum().cpu().double() for z0 in found]
     return torch.stack(errors), batch.weight.sum().item() * z.shape[1]
 
 

@@ -8,7 +8,6 @@ import argparse
 import copy
 import dataclasses
 from datetime import timedelta
-from pathlib import Path
 
 import torch
 from accelerate import PartialState
@@ -17,15 +16,13 @@ from torch import Tensor, nn
 
 from ...models.faces.mesh import FaceMesh
 from ...models.faces.task_file import find_task_file
-from ...models.frames import FRAMES
 from ...models.network.checkpoint import save_checkpoint
 from ...models.network.config import Config
 from ...models.readers.decoded import DecodedReader
-from ..data.dataset import Dataset, encode_shards, join
-from ..data.photos import person_of, test_people
-from ..data.prepare import Shards
+from ..data.dataset import Dataset
+from ..data.encode import Encoding, encoded
+from ..data.shards import frame_of, training_pictures
 from ..driver import averaged_weights, changed, load_state, run
-from ..runs import everyone, training_pictures
 from ..state import save_atomically
 from .grid import Grid
 from .reader import ReaderTraining, load_reader, train_reader
@@ -45,7 +42,7 @@ def denoiser(args: argparse.Namespace) -> None:
     start.recognisers.to(place.device)
     with place.main_process_first():
         cache = args.out / "dataset.safetensors"
-        data = encoded(args.data, start, cache, variations=args.variations, device=place.device)
+        data = encoded(args.data, encoding_of(start, variations=args.variations), cache)
     scale = start.config.latent_scale
     rgb, bias = fit_preview(data.latents[:96].float().to(place.device) * scale, start.autoencoder, scale)
     config = dataclasses.replace(start.config, latent_rgb=rgb, latent_rgb_bias=bias)
@@ -79,56 +76,9 @@ def denoiser(args: argparse.Namespace) -> None:
     place.destroy_process_group()  # else a process may abort on its way out
 
 
-def frame_of(folders: list[Path]) -> str:
-    """The generation frame whose size the prepared crops have."""
-    sizes = {Shards(folder).rows("crop", [0]).shape[-1] for folder in folders}
-    names = [name for name, frame in FRAMES.items() if {frame.size} == sizes and not name.startswith("arcface")]
-    if not names:
-        raise ValueError(f"got prepared crops of {sorted(sizes)} pixels, want one size that a frame has; prepare anew")
-    return names[0]
-
-
-def encoded(
-    folders: list[Path],
-    start: Start,
-    cache: Path,
-    mirror: bool = True,
-    variations: int = 1,
-    device: torch.device | str = "cpu",
-) -> Dataset:
-    """The training pictures as the denoiser sees them, from the cache where they are there.
-
-    mirror      photos also the other way round; without it, a row for each of training_pictures, in their order
-    variations  as encode_shards takes it
-    """
-    if cache.is_file():
-        data = Dataset.load(cache)
-        if data.identity.shape[-1] != sum(start.sizes) or data.latents.shape[1] != start.config.latent_channels:
-            raise ValueError(
-                f"{cache} was made with other recognisers or another autoencoder; delete it, or change --out"
-            )
-        return data
-    people = everyone(folders)
-    numbers = {person: i for i, person in enumerate(sorted({person_of(name) for name in people}))}
-    data = join(
-        [
-            encode_shards(
-                folder,
-                start.autoencoder,
-                start.recognisers,
-                test_people(people),
-                numbers,
-                (i + 1) << 32,
-                mirror=mirror,
-                variations=variations,
-                light=start.config.keeps_light,
-                device=device,
-            )
-            for i, folder in enumerate(folders)
-        ]
-    )
-    data.save(cache)
-    return data
+def encoding_of(start: Start, **varied) -> Encoding:
+    """As the networks of a run want their pictures. varied: mirror, variations, seed"""
+    return Encoding(start.autoencoder, start.recognisers, start.config.keeps_light, **varied)
 
 
 def settings_for(config: Config, args: argparse.Namespace) -> Training:

@@ -6,9 +6,9 @@ from diffsfsr.models.faces.task_file import find_task_file
 
 def test_a_training_person_is_recognised_and_another_is_not(judges, prepared_people, tmp_path):
     people, codes = training_faces([prepared_people], judges)
-    assert sorted(set(people)) == ["P001", "P002", "P003", "P004", "P005", "P006", "P007", "P008", "P009"]
+    assert sorted(set(people)) == ["P001", "P002", "P003", "P005", "P006", "P009", "P010"]
     assert codes.shape == (len(people), 128)
-    pictures = [find_people() / name / "assets" / "amateur_selfie.jpg" for name in ("P001", "P010")]
+    pictures = [find_people() / name / "assets" / "amateur_selfie.jpg" for name in ("P001", "P004")]
     trained, unknown = nearest(pictures, people, codes, FaceMesh.load(find_task_file()), judges)
     assert trained.person == "P001" and trained.distance < 0.6 and trained.distance < unknown.distance
     text = table([unknown, trained])

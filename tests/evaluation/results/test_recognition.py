@@ -8,6 +8,7 @@ from diffsfsr.evaluation.results import recognition
 from diffsfsr.models.frames import FRAMES, align, crop, five_points
 from diffsfsr.models.identity.recogniser import Recogniser
 from diffsfsr.models.network.checkpoint import ASSETS
+from diffsfsr.training.data.split import is_test_person
 from diffsfsr.training.measure_anchors import CELLS
 from safetensors.torch import save_file
 
@@ -19,6 +20,12 @@ def synthetic(tmp_path_factory):
     for name in ("P001", "P002"):
         (folder / name).symlink_to(find_people() / name)
     return folder
+
+
+def person(i: int) -> str:
+    """A name: every tenth is a test person's."""
+    names = (f"person_{i:02}{letter}" for letter in "abcdefghijklmnopqrstuvwxyz")
+    return next(name for name in names if is_test_person(name) == (i % 10 == 9))
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +42,7 @@ def prepared(tmp_path_factory, cell):
             pixels = ((crop(picture[None], matrix, 112)[0] + 1) * 127.5).round().to(torch.uint8)
             whole = ((picture + 1) * 127.5).round().to(torch.uint8)
             rows.append({"face": pixels, "crop": whole, "points": points[0].clone()})
-            names.append(f"person_{i:02}/{kind}.jpg")
+            names.append(f"{person(i)}/{kind}.jpg")
     tensors = {key: torch.stack([row[key] for row in rows]).contiguous() for key in rows[0]}
     save_file(tensors, folder / "00000.safetensors", metadata={"names": json.dumps(names)})
     return folder
@@ -51,15 +58,15 @@ def recognisers(tmp_path_factory):
 
 
 def test_test_people_are_read_alone(prepared):
-    faces = recognition.read_shards(prepared, {"person_09", "person_19"})
-    assert faces.people == ["person_09"] * 3 + ["person_19"] * 3 and faces.pixels.shape == (6, 3, 112, 112)
+    faces = recognition.read_shards(prepared, {person(9), person(19)})
+    assert faces.people == [person(9)] * 3 + [person(19)] * 3 and faces.pixels.shape == (6, 3, 112, 112)
     with pytest.raises(ValueError, match="acted holds no photos of the people wanted"):
         recognition.read_shards(prepared, {"nobody"})
 
 
 def test_shares_are_chosen_on_given_people(prepared, recognisers):
     readers = recognition.load_readers(recognisers)
-    shares = recognition.choose_shares(readers, [prepared, prepared], {"person_00", "person_12"})
+    shares = recognition.choose_shares(readers, [prepared, prepared], {person(0), person(12)})
     assert len(shares) == 2 and sum(shares) == pytest.approx(1) and min(shares) >= 0
 
 

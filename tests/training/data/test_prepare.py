@@ -1,10 +1,12 @@
 import json
+import shutil
 import zipfile
 
 import pytest
 import torch
 from diffsfsr.models.frames import FRAMES, five_points
-from diffsfsr.training.data.prepare import Progress, load_shards, names_in, prepare
+from diffsfsr.training.data.prepare import Progress, prepare
+from diffsfsr.training.data.shards import Shards, frame_of, names_in
 
 KEPT = ["P001/0.jpg", "P001/1.jpg", "P002/0.jpg", "P002/1.jpg", "P003/0.jpg", "P003/1.jpg"]
 
@@ -22,7 +24,7 @@ def contents(folder):
 
 def test_faces_are_kept_in_shards_and_the_rest_is_listed_with_reasons(prepared):
     out, progress = prepared
-    assert progress[0] == Progress(done=2, kept=2, rejected=0) and progress[-1] == Progress(done=9, kept=6, rejected=3)
+    assert progress[0] == Progress(1, 1, 0, 9) and progress[-1] == Progress(done=9, kept=6, rejected=3, total=9)
     assert sorted(contents(out)) == ["00000.safetensors", "00001.safetensors", "00002.safetensors", "rejects.json"]
     assert [name for shard in sorted(out.glob("*.safetensors")) for name in names_in(shard)] == KEPT
     rejects = json.loads((out / "rejects.json").read_text())["rejects"]
@@ -33,8 +35,9 @@ def test_faces_are_kept_in_shards_and_the_rest_is_listed_with_reasons(prepared):
 
 
 def test_shards_hold_what_training_needs(prepared):
-    names, data = load_shards(prepared[0])
-    assert names == KEPT
+    shards = Shards(prepared[0])
+    data = {key: shards.all(key) for key in shards.keys}
+    assert shards.names == KEPT and not shards.rendered
     assert {key: (tuple(value.shape), value.dtype) for key, value in data.items()} == {
         "crop": ((6, 3, 128, 128), torch.uint8), "inside": ((6, 1, 128, 128), torch.uint8),
         "face": ((6, 3, 112, 112), torch.uint8), "points": ((6, 478, 2), torch.float32),
@@ -48,8 +51,8 @@ def test_shards_hold_what_training_needs(prepared):
 
 def test_frame_and_face_show_the_same_at_their_places(prepared):
     """mini-128 is arcface-112 moved by 8 pixels to the right, unscaled."""
-    data = load_shards(prepared[0])[1]
-    a, b = data["crop"][:, :, :112, 8:120].float(), data["face"].float()
+    shards = Shards(prepared[0])
+    a, b = shards.all("crop")[:, :, :112, 8:120].float(), shards.all("face").float()
     assert (a - b).abs().max() <= 1
 
 
@@ -59,7 +62,7 @@ def test_crop_knows_where_the_photo_ends(photos, face_mesh, tmp_path):
     with Image.open(photos / "P001" / "0.jpg") as photo:
         photo.crop((0, 62, photo.width, 125)).save(tmp_path / "close.png")  # brows to chin
     list(prepare(tmp_path, tmp_path / "out", face_mesh))
-    inside = load_shards(tmp_path / "out")[1]["inside"][0, 0]
+    inside = Shards(tmp_path / "out").all("inside")[0, 0]
     assert set(inside.unique().tolist()) == {0, 1} and inside[64, 64] == 1 and inside[0, 64] == 0
 
 
@@ -72,18 +75,48 @@ def test_archive_gives_the_same_as_folder(photos, prepared, face_mesh, tmp_path)
     assert contents(tmp_path / "out") == contents(prepared[0])
 
 
-@pytest.mark.parametrize("stop", ["after a shard", "before the position was written"])
+@pytest.mark.parametrize("stop", ["after a shard", "in a shard", "before the position was written"])
 def test_interrupted_and_run_again_it_is_as_if_nothing_had_happened(photos, prepared, face_mesh, tmp_path, stop):
-    steps = prepare(photos, tmp_path, face_mesh, shard=2)
-    next(steps)
+    steps, position = prepare(photos, tmp_path, face_mesh, shard=2), None
+    for step in steps:
+        if step.kept == 2 and position is None:
+            position = (tmp_path / "rejects.json").read_text()
+        if step.kept == {"after a shard": 2, "in a shard": 3}.get(stop, 4):
+            break
     if stop == "before the position was written":
-        position = (tmp_path / "rejects.json").read_text()
-        next(steps)
         (tmp_path / "rejects.json").write_text(position)
     steps.close()
     again = list(prepare(photos, tmp_path, face_mesh, shard=2))
     assert contents(tmp_path) == contents(prepared[0])
-    assert again == prepared[1][1:]
+    assert again == prepared[1][-len(again) :]
+
+
+def test_photos_that_are_added_are_read_and_none_is_lost(photos, prepared, face_mesh, tmp_path):
+    """Added before those that are there already, and among them."""
+    source = tmp_path / "photos"
+    (source / "P002").mkdir(parents=True)
+    for name in ("P002/0.jpg", "P002/wall.png"):
+        shutil.copyfile(photos / name, source / name)
+    *_, last = prepare(source, tmp_path / "out", face_mesh, shard=2)
+    assert (last.kept, last.rejected) == (1, 1)
+    shutil.copytree(photos, source, dirs_exist_ok=True)
+    *_, last = prepare(source, tmp_path / "out", face_mesh, shard=2)
+    assert last == Progress(done=9, kept=6, rejected=3, total=9)
+    shards, whole = Shards(tmp_path / "out"), Shards(prepared[0])
+    assert sorted(shards.names) == KEPT
+    order = [shards.names.index(name) for name in whole.names]
+    for key in whole.keys:
+        assert torch.equal(shards.rows(key, order), whole.all(key)), key
+
+
+def test_another_frame_is_refused_in_a_folder_that_has_one(photos, prepared, face_mesh, tmp_path):
+    shutil.copytree(prepared[0], tmp_path, dirs_exist_ok=True)
+    for state in ("as it is", "of an older version"):
+        if state == "of an older version":  # which does not name its frame
+            (tmp_path / "rejects.json").write_text(json.dumps({"photos": 9, "rejects": {}}))
+        with pytest.raises(ValueError, match='holds photos in the frame "mini-128", got --frame ffhq-256'):
+            list(prepare(photos, tmp_path, face_mesh, frame="ffhq-256"))
+    assert frame_of([tmp_path]) == "mini-128"
 
 
 def test_run_again_after_the_end_it_does_nothing(photos, prepared, face_mesh):
@@ -94,10 +127,10 @@ def test_run_again_after_the_end_it_does_nothing(photos, prepared, face_mesh):
 
 def test_photos_of_which_none_is_usable_are_listed_too(face_mesh, tmp_path):
     (tmp_path / "a.jpg").write_text("nothing")
-    assert list(prepare(tmp_path, tmp_path / "out", face_mesh)) == [Progress(done=1, kept=0, rejected=1)]
+    assert list(prepare(tmp_path, tmp_path / "out", face_mesh)) == [Progress(done=1, kept=0, rejected=1, total=1)]
     assert "a.jpg" in json.loads((tmp_path / "out" / "rejects.json").read_text())["rejects"]
     with pytest.raises(ValueError, match="holds no prepared photos; run `python cli.py prepare"):
-        load_shards(tmp_path / "out")
+        Shards(tmp_path / "out")
 
 
 def test_what_cannot_be_done_is_refused(photos, face_mesh, tmp_path):

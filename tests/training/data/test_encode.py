@@ -1,5 +1,5 @@
+import copy
 import json
-from dataclasses import fields
 from types import SimpleNamespace
 
 import pytest
@@ -8,8 +8,10 @@ from diffsfsr.models.faces.mesh import BLENDSHAPES
 from diffsfsr.models.masks import face_mask
 from diffsfsr.models.network.autoencoder import build_autoencoder
 from diffsfsr.models.network.denoiser import shrink_mask
-from diffsfsr.training.data.dataset import Dataset, backgrounds_of, encode_shards, join, mirror_order
-from diffsfsr.training.data.prepare import load_shards, prepare
+from diffsfsr.training.data.dataset import Dataset, join
+from diffsfsr.training.data.encode import Encoding, backgrounds_of, encode_shards, encoded, mirror_order, number_of
+from diffsfsr.training.data.prepare import prepare
+from diffsfsr.training.data.shards import Shards, pictures_named, write_shard
 from safetensors.torch import save_file
 from torch import nn
 
@@ -28,11 +30,18 @@ def autoencoder(tiny):
 
 
 @pytest.fixture(scope="module")
-def encode(prepared, autoencoder, small):
-    def run(**changes) -> Dataset:
-        values = {"autoencoder": autoencoder, "leave_out": {"P002"}, "people": {"P001": 0, "P002": 1, "P003": 2}}
-        values |= {"folder": prepared, "recognisers": nn.ModuleDict({"small": small})}
-        return encode_shards(**values | changes)
+def encoding(autoencoder, small):
+    def with_changes(**changes) -> Encoding:
+        values = {"autoencoder": autoencoder, "recognisers": nn.ModuleDict({"small": small}), "light": False}
+        return Encoding(**values | changes)
+
+    return with_changes
+
+
+@pytest.fixture(scope="module")
+def encode(prepared, encoding):
+    def run(folder=prepared, place=0, **changes) -> Dataset:
+        return join(list(encode_shards(folder, encoding(**changes), place, lambda person: person != "P002")))
 
     return run
 
@@ -43,14 +52,12 @@ def data(encode):
 
 
 def same(a: Dataset, b: Dataset) -> bool:
-    return all(torch.equal(getattr(a, field.name), getattr(b, field.name)) for field in fields(Dataset))
+    return a.names == b.names and all(torch.equal(value, b.tensors[name]) for name, value in a.tensors.items())
 
 
 def test_light_is_all_that_differs_and_its_tone_is_drawn_from_the_seed(data, encode):
     lit = encode(light=True)
-    changed = {
-        field.name for field in fields(Dataset) if not torch.equal(getattr(data, field.name), getattr(lit, field.name))
-    }
+    changed = {name for name, value in data.tensors.items() if not torch.equal(value, lit.tensors[name])}
     assert changed == {"background"} and same(lit, encode(light=True)) and not same(lit, encode(light=True, seed=1))
 
 
@@ -69,7 +76,13 @@ def test_mirroring_swaps_sides_and_nothing_else():
 
 
 def test_every_photo_of_a_training_person_is_there_twice(data):
-    assert data.person.tolist() == [0, 0, 2, 2] * 2 and data.copy.tolist() == [False] * 4 + [True] * 4
+    assert data.names == ("0:P001/0.jpg", "0:P001/1.jpg", "0:P003/0.jpg", "0:P003/1.jpg") * 2
+    one, other = number_of("P001"), number_of("P003")
+    assert (
+        data.person.tolist() == [one, one, other, other] * 2
+        and one != other
+        and data.copy.tolist() == [False] * 4 + [True] * 4
+    )
     assert data.latents.shape == data.background.shape == (8, 4, 16, 16) and data.latents.dtype == torch.float16
     assert data.mask.shape == data.inside.shape == (8, 1, 16, 16)
     assert data.identity.shape == (8, 16) and data.blendshapes.shape == (8, 51) and data.pose.shape == (8, 3)
@@ -80,9 +93,8 @@ def test_varied_pictures_differ_in_colours_and_masks_alone(data, encode):
     assert same(varied.subset(torch.arange(8)), data)
     again = varied.subset(torch.arange(8, 16))
     assert again.copy.all()
-    names = [field.name for field in fields(Dataset)]
-    changed = {name for name in names if not torch.equal(getattr(data, name), getattr(again, name))}
-    assert changed == {"latents", "background", "mask", "copy"}
+    changed = {name for name, value in data.tensors.items() if not torch.equal(value, again.tensors[name])}
+    assert changed == {"latents", "background", "mask", "copy"} and data.names == again.names
 
 
 def test_a_varied_scene_changes_as_its_answer_does(encode):
@@ -120,8 +132,7 @@ def test_background_hides_the_face_and_nothing_else(encode):
 
 def test_latents_are_those_of_the_crop(encode, prepared):
     data = encode(autoencoder=Average(), mirror=False)
-    names, shards = load_shards(prepared)
-    crops = shards["crop"][[i for i, name in enumerate(names) if not name.startswith("P002")]]
+    crops = pictures_named([prepared], data.names, "crop")
     torch.testing.assert_close(
         data.latents.float(), nn.functional.avg_pool2d(crops.float() / 127.5 - 1, 8), atol=1e-2, rtol=0
     )
@@ -139,28 +150,27 @@ def test_saved_and_loaded_it_is_the_same(data, tmp_path):
 @pytest.fixture(scope="module")
 def scenes(prepared, tmp_path_factory):
     """Two scenes with three pictures each: photos whose faces have other colours; in one, a corner, too."""
-    _, photos = load_shards(prepared)
-    rows, tensors = [0, 0, 0, 2, 2, 2], {}
-    for key, value in photos.items():
-        tensors[key] = value[rows].clone()
+    shards = Shards(prepared)
+    tensors = {key: shards.rows(key, [0, 0, 0, 2, 2, 2]) for key in shards.keys}
     face = face_mask(tensors["points"], 128, 0.0, 0.0) > 0
     colours = torch.arange(1, 7, dtype=torch.uint8).view(6, 1, 1, 1) * 40
     tensors["crop"] = torch.where(face, colours, tensors["crop"])
     tensors["crop"][4, :, :16, :16] = 255 - tensors["crop"][4, :, :16, :16]
     tensors["pose"] = torch.arange(18.0).view(6, 3)
     tensors["blendshapes"] = torch.rand(6, 51, generator=torch.Generator().manual_seed(0))
-    tensors |= {"identity": torch.tensor([0, 1, 2, 2, 1, 0]), "expression": torch.arange(6)}
+    people = (0, 1, 2, 2, 1, 0)
+    tensors |= {"identity": torch.tensor(people), "expression": torch.arange(6)}
     tensors["scene"] = torch.tensor([7, 7, 7, 9, 9, 9])
     tensors["owner"] = torch.tensor([0, 1, 0, 1, 0, 0], dtype=torch.uint8)
     folder = tmp_path_factory.mktemp("rendered")
-    names = json.dumps([f"render/{i}" for i in range(6)])
+    names = json.dumps([f"rendered_{person}/{i}" for i, person in enumerate(people)])
     save_file(tensors, folder / "00000.safetensors", metadata={"names": names})
     return folder, tensors
 
 
 @pytest.fixture(scope="module")
 def rendered(encode, scenes):
-    return encode(autoencoder=Average(), mirror=False, folder=scenes[0], rendered_people=100)
+    return encode(autoencoder=Average(), mirror=False, folder=scenes[0], place=3)
 
 
 def test_a_rendered_picture_is_the_answer_to_another_face_in_its_scene(rendered, scenes):
@@ -172,7 +182,8 @@ def test_a_rendered_picture_is_the_answer_to_another_face_in_its_scene(rendered,
     around = (nn.functional.max_pool2d(rendered.mask, 3, 1, 1) == 0).expand_as(latents)
     torch.testing.assert_close(rendered.background.float()[around], latents[given][around], atol=1e-2, rtol=0)
     assert torch.equal(rendered.blendshapes, tensors["blendshapes"])  # the answer's own
-    assert rendered.person.tolist() == [100, 101, 102, 102, 101, 100] and (rendered.style == 1).all()
+    numbers = [number_of(f"3:rendered_{person}") for person in (0, 1, 2, 2, 1, 0)]  # of folder 3, in no other
+    assert rendered.person.tolist() == numbers and (rendered.style == 1).all()
 
 
 def test_both_faces_fit_into_the_mask_and_only_what_disagrees_outside_counts_nothing(rendered, scenes):
@@ -191,3 +202,62 @@ def test_scenes_without_a_background_are_left_out():
 def test_joined_they_follow_each_other(data):
     both = join([data.subset(torch.tensor([0, 1])), data.subset(torch.tensor([5]))])
     assert len(both) == 3 and same(both, data.subset(torch.tensor([0, 1, 5])))
+
+
+@pytest.fixture
+def folders(prepared, tmp_path):
+    """Two prepared folders with photos of the same names, the other way round in the second."""
+    shards = Shards(prepared)
+    rows = [{key: shards.rows(key, [row])[0] for key in shards.keys} for row in range(len(shards.names))]
+    (tmp_path / "again").mkdir()
+    write_shard(tmp_path / "again" / "00000.safetensors", rows[::-1], shards.names[::-1])
+    return [prepared, tmp_path / "again"]
+
+
+def test_pictures_are_found_by_their_names_whatever_their_order(folders):
+    names = ["1:P001/0.jpg", "0:P003/1.jpg", "1:P003/1.jpg", "0:P001/0.jpg"]
+    crops = pictures_named(folders, names, "crop")
+    assert torch.equal(crops[0], crops[3]) and torch.equal(crops[1], crops[2]) and not torch.equal(crops[0], crops[1])
+
+
+class TestEncoded:
+    def test_what_was_encoded_is_taken_from_the_cache(self, folders, encoding, tmp_path):
+        first = encoded(folders, encoding(), tmp_path / "cache")
+        written = (tmp_path / "cache").stat().st_mtime_ns
+        assert same(encoded(folders, encoding(), tmp_path / "cache"), first)
+        assert (tmp_path / "cache").stat().st_mtime_ns == written
+
+    def test_whatever_changes_it_is_encoded_anew(self, folders, encoding, autoencoder, small, tmp_path, capsys):
+        cache = tmp_path / "cache"
+        encoded(folders[1:], encoding(), cache)
+        shaken = copy.deepcopy(autoencoder)  # of the same shape
+        shaken.encoder.conv_in.weight += 0.1
+        changes = {
+            "variations (1 before, 2 now)": encoding(variations=2),
+            "light (False before, True now)": encoding(light=True),
+            "autoencoder (another": encoding(autoencoder=shaken),
+            "recogniser small (another before, none now)": encoding(recognisers=nn.ModuleDict({"other": small})),
+        }
+        for words, changed in changes.items():
+            data = encoded(folders[1:], changed, cache)
+            assert words in capsys.readouterr().out and len(Dataset.load(cache)) == len(data)
+        encoded(folders[1:], encoding(), cache)
+        capsys.readouterr()
+        data = encoded(folders[:1], encoding(), cache)  # the same photos in another order
+        assert "shards of folder 0" in capsys.readouterr().out and data.names[0] == "0:P001/0.jpg"
+
+    def test_a_folder_that_is_not_there_is_no_reason_to_take_an_old_cache(self, folders, encoding, tmp_path):
+        encoded(folders[1:], encoding(), tmp_path / "cache")
+        with pytest.raises(ValueError, match="nowhere holds no prepared photos"):
+            encoded([tmp_path / "nowhere"], encoding(), tmp_path / "cache")
+
+    @pytest.mark.parametrize("old", ["another version", "broken"])
+    def test_a_cache_that_cannot_be_read_is_said_to_be_one(self, folders, encoding, tmp_path, capsys, old):
+        cache = tmp_path / "dataset.safetensors"
+        save_file({"latents": torch.zeros(1)}, cache)
+        if old == "broken":
+            cache.write_bytes(cache.read_bytes()[:20])
+        with pytest.raises(ValueError, match="another version of this pack|cannot read"):
+            Dataset.load(cache)
+        data = encoded(folders[1:], encoding(), cache)
+        assert "encoded anew" in capsys.readouterr().out and same(Dataset.load(cache), data)

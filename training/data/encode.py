@@ -1,0 +1,222 @@
+"""Prepared pictures to latents, masks and codes, once and for all steps of a training (Dataset).
+
+A photo is its own answer: the face is taken out of it and wanted back (the paper's reconstruction). A rendered head has
+a true answer: what is given is the same scene with another face, or another expression, in it (ours).
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ...models.faces.insightface_pack import PackRecogniser
+from ...models.faces.mesh import BLENDSHAPES
+from ...models.identity.recogniser import compound_code
+from ...models.masks import face_mask, light_on_face, remove_face
+from ...models.network.denoiser import shrink_mask
+from ...models.network.precision import autocast
+from ..progress import Meter
+from .dataset import Dataset, join, made_from
+from .shards import Shards, full_name, shard_paths
+from .split import is_test_person, name_hash
+
+CONTRADICTION = 0.04  # mean difference in a latent's 8x8 pixels, of [-1, 1], from which a scene and an answer disagree
+BATCH = 64  # pictures encoded at a time
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """The networks that encode, all on one device, and what is varied."""
+
+    autoencoder: nn.Module
+    recognisers: nn.ModuleDict
+    light: bool  # the background keeps the light on its face (config.keeps_light)
+    mirror: bool = True  # take each picture mirrored as well
+    variations: int = 1  # how often each picture is taken: from the second time on, its colours are changed, too
+    seed: int = 0
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.autoencoder.parameters(), torch.empty(0)).device
+
+
+def encoded(folders: Sequence[Path], encoding: Encoding, cache: Path) -> Dataset:
+    """The pictures of all who take part in training; from the cache, if it was made from the same in the same way."""
+    wanted = fingerprint(folders, encoding)
+    if cache.is_file():
+        try:
+            other = differences(made_from(cache), wanted)
+        except ValueError as error:
+            other = [str(error)]
+        if not other:
+            return Dataset.load(cache)
+        print(f"{cache.name} is of no use here, the pictures are encoded anew: {', '.join(other)}", flush=True)
+    parts = (part for place, folder in enumerate(folders) for part in encode_shards(folder, encoding, place))
+    with Meter("pictures encoded") as meter:
+        done = []
+        for part in parts:
+            done.append(part)
+            meter.advance(len(part))
+    if not done:
+        raise ValueError(f"got {', '.join(map(str, folders))}, where all are test people; want photos of other people")
+    data = join(done)
+    data.save(cache, wanted)
+    return data
+
+
+def encode_shards(
+    folder: Path, encoding: Encoding, place: int = 0, takes_part: Callable[[str], bool] | None = None
+) -> Iterator[Dataset]:
+    """Latents and codes of a prepared folder, some pictures at a time: all as they are, then mirrored, then again.
+
+    The mask of each picture is dilated and lengthened at random, so that its outline tells nothing of the jaw. The tone
+    of the light is changed at random: it tells where the light comes from, and leaves the skin to the identity.
+
+    place       number of the folder: rendered people of two folders are never the same
+    takes_part  whether a person in photos does; left out, all but the test people
+    """
+    shards = Shards(folder)
+    if shards.rendered:
+        given = backgrounds_of(shards.all("scene"), shards.all("owner"))
+        rows = [row for row in range(len(given)) if given[row] >= 0]
+    else:
+        given = torch.arange(len(shards.names))
+        takes_part = takes_part or (lambda person: not is_test_person(person))
+        rows = [row for row, person in enumerate(shards.people) if takes_part(person)]
+    for variation, mirrored in product(range(encoding.variations), (False, True)[: 1 + encoding.mirror]):
+        for start in range(0, len(rows), BATCH):
+            answers = rows[start : start + BATCH]
+            seed = 2 * ((encoding.seed + variation) * 1_000_003 + start) + mirrored
+            generator = torch.Generator().manual_seed(seed)
+            yield encode(shards, answers, given[answers].tolist(), encoding, place, variation, mirrored, generator)
+
+
+@torch.inference_mode()
+def encode(
+    shards: Shards,
+    answers: Sequence[int],
+    scenes: Sequence[int],
+    encoding: Encoding,
+    place: int,
+    variation: int,
+    mirrored: bool,
+    generator: torch.Generator,
+) -> Dataset:
+    """answers: rows of the shards; scenes: of the pictures that are given in their place"""
+    x, scene = (shards.rows("crop", rows).float() / 127.5 - 1 for rows in (answers, scenes))
+    face = shards.rows("face", answers).float() / 127.5 - 1
+    points, around = shards.rows("points", answers), shards.rows("points", scenes)
+    inside = shards.rows("inside", answers).float()
+    blendshapes, pose = shards.rows("blendshapes", answers), shards.rows("pose", scenes)
+    size = x.shape[-1]
+    if mirrored:
+        x, scene, face, inside = x.flip(-1), scene.flip(-1), face.flip(-1), inside.flip(-1)
+        points[..., 0], around[..., 0] = size - points[..., 0], size - around[..., 0]
+        blendshapes, pose = blendshapes[:, mirror_order()], pose * torch.tensor([-1.0, 1.0, -1.0])
+    mask = random_masks(around, size, generator)
+    if shards.rendered:
+        mask = torch.maximum(mask, face_mask(points, size, 0.0, 0.0))  # the answer has to fit in
+    if variation:  # side by side, so that both change alike
+        x, scene = random_tones(torch.cat([x, scene], dim=-1), generator).chunk(2, dim=-1)
+    fill = random_tones(light_on_face(scene, mask), generator) if encoding.light else 0.0
+    device = encoding.device
+    with autocast(device):
+        removed = remove_face(scene, mask, fill)
+        both = encoding.autoencoder.encode(torch.cat([x, removed]).to(device)).latent_dist.mode()
+    latents, background = both.half().cpu().chunk(2)
+    apart = nn.functional.avg_pool2d((x - scene).abs().mean(1, keepdim=True), 8) > CONTRADICTION
+    people = [shards.people[row] for row in answers]
+    return Dataset(
+        latents=latents,
+        background=background,
+        mask=shrink_mask(mask),
+        inside=(nn.functional.avg_pool2d(inside, 8) > 0.5).float(),
+        identity=compound_code(encoding.recognisers, face.to(device)).cpu(),
+        blendshapes=blendshapes,
+        pose=pose,
+        person=torch.tensor([number_of(full_name(place, who) if shards.rendered else who) for who in people]),
+        copy=torch.full((len(answers),), mirrored or variation > 0),
+        style=torch.full((len(answers),), int(shards.rendered)),
+        agrees=1 - apart.float() * (1 - shrink_mask(mask)),
+        names=tuple(full_name(place, shards.names[row]) for row in answers),
+    )
+
+
+def number_of(person: str) -> int:
+    """The same for all photos of a person, in whatever folder: 63 bits of the hash of the name."""
+    return int(name_hash(person), 16) >> 1
+
+
+def fingerprint(folders: Sequence[Path], encoding: Encoding) -> dict[str, str]:
+    """What the encoded pictures are made of: options, and hashes of shards and networks."""
+    found = {name: str(getattr(encoding, name)) for name in ("light", "mirror", "variations", "seed")}
+    for place, folder in enumerate(folders):
+        Shards(folder)  # raises where there are none
+        found[f"shards of folder {place}"] = hash_of(path.read_bytes() for path in shard_paths(folder))
+    found["autoencoder"] = weights_hash(encoding.autoencoder)
+    return found | {f"recogniser {name}": weights_hash(each) for name, each in encoding.recognisers.items()}
+
+
+def differences(before: dict[str, str], now: dict[str, str]) -> list[str]:
+    """In words: hashes are not shown."""
+    short = {key: tuple(value if len(value or "") < 16 else "another" for value in (before.get(key), now.get(key)))
+             for key in sorted(before | now) if before.get(key) != now.get(key)}  # fmt: skip
+    return [f"{key} ({old or 'none'} before, {new or 'none'} now)" for key, (old, new) in short.items()]
+
+
+def weights_hash(network: nn.Module) -> str:
+    if isinstance(network, PackRecogniser):  # its weights are in a file of their own
+        return hash_of([Path(network.model.model_file).read_bytes()])
+    parts = ((name.encode(), value.cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+             for name, value in network.state_dict().items())  # fmt: skip
+    return hash_of(each for part in parts for each in part)
+
+
+def hash_of(parts: Iterator[bytes] | Sequence[bytes]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def mirror_order() -> list[int]:
+    """Where each blendshape's value comes from in a mirrored face."""
+    swap = {"Left": "Right", "Right": "Left"}
+
+    def other(name):
+        for side, opposite in swap.items():
+            if name.endswith(side):
+                return name[: -len(side)] + opposite
+        return name
+
+    return [BLENDSHAPES.index(other(name)) for name in BLENDSHAPES]
+
+
+def random_masks(points: Tensor, size: int, generator: torch.Generator) -> Tensor:
+    """points (B, 478, 2) in crop pixels -> (B, 1, size, size), each face's mask of an extent of its own."""
+    draws = torch.rand((len(points), 2), generator=generator).tolist()
+    masks = [
+        face_mask(p[None], size, 0.06 + 0.10 * a, 0.02 + 0.12 * b) for p, (a, b) in zip(points, draws, strict=True)
+    ]
+    return torch.cat(masks)
+
+
+def random_tones(pictures: Tensor, generator: torch.Generator) -> Tensor:
+    """pictures (B, 3, H, W) in [-1, 1], each one's contrast, brightness and colour changed -> the same"""
+    contrast, brightness = torch.randn((2, len(pictures), 1, 1, 1), generator=generator)
+    colour = torch.randn((len(pictures), 3, 1, 1), generator=generator)
+    return (pictures * (1 + 0.15 * contrast) + 0.12 * brightness + 0.04 * colour).clamp(-1, 1)
+
+
+def backgrounds_of(scene: Tensor, owner: Tensor) -> Tensor:
+    """For each rendered picture the row of the one that is its scene's background; -1 where that was left out.
+
+    scene, owner  (N,) as rendering/render.py has them
+    """
+    rows = owner.nonzero().flatten()
+    found = dict(zip(scene[rows].tolist(), rows.tolist(), strict=True))
+    return torch.tensor([found.get(number, -1) for number in scene.tolist()])
