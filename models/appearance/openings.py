@@ -1,0 +1,168 @@
+"""What lies behind lids and lips: eyeballs and teeth keep their form, and lids and lips slide over them.
+
+Each opening has a frame of its own: origin (iris; middle of the upper lip), axes (along the corners of the eyes, and
+down) and units (radius of the iris; width and height of the face). In it, eyeball or teeth of photo and target are the
+same. What the target shows and the photo hides is read beside it: of an eye on the circle round the iris, which keeps
+its rings, of the mouth at the lip; and it is trusted the less, the farther the reading moved. All ours.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .topology import LEFT_EYE, LEFT_IRIS, MOUTH, RIGHT_EYE, RIGHT_IRIS
+
+EYES = ((LEFT_EYE, LEFT_IRIS), (RIGHT_EYE, RIGHT_IRIS))
+NOSE = (168, 2)  # bridge and base
+# Shadow of lids and lashes, edge of the lips: pixels nearer to an edge than this are read as near to the photo's edge,
+# and no others are. Parts of the opening's units.
+EYE_EDGE, MOUTH_EDGE = 0.3, 0.03
+EYE_MOVED, MOUTH_MOVED = 0.7, 0.04  # a reading moved this far is half trusted
+EYE_SHUT, EYE_OPEN = 0.25, 0.8  # height between the lids over the iris's radius: an eye that shows nothing, enough
+MOUTH_SHUT, MOUTH_OPEN = 0.03, 0.1  # gap of the lips over the mouth's width: likewise
+
+
+@dataclass(frozen=True)
+class Opening:
+    """One opening in B faces: its frame in pixels, and its edges in the frame."""
+
+    origin: Tensor  # (B, 2) pixels
+    axis: Tensor  # (B, 2) unit vector to the viewer's right
+    unit: Tensor  # (B, 2) pixels, along the axis and across
+    upper: Tensor  # (B, K, 2) edge in the frame, x never falls
+    lower: Tensor  # (B, K, 2)
+    is_eye: bool
+
+    def enter(self, points: Tensor, face: Tensor) -> tuple[Tensor, Tensor]:
+        """x, y (N,) in the frame of points (N, 2), pixels, of the faces (N,)."""
+        return _enter(points - self.origin[face], self.axis[face], self.unit[face])
+
+    def leave(self, x: Tensor, y: Tensor, face: Tensor) -> Tensor:
+        """The way back, (N, 2) pixels."""
+        (u, v), (a, b) = (torch.stack([x, y]) * self.unit[face].mT), self.axis[face].unbind(-1)
+        return self.origin[face] + torch.stack([a * u - b * v, b * u + a * v], -1)
+
+    def edges(self, x: Tensor, face: Tensor) -> tuple[Tensor, Tensor]:
+        """y (N,) of the upper and the lower edge over x (N,)."""
+        return _height(self.upper, x, face), _height(self.lower, x, face)
+
+
+def eye(points: Tensor, side: int) -> Opening:
+    """Frame of the left (0) or right (1) eye of meshes (B, 478, 2 or more)."""
+    edges, iris = EYES[side]
+    centre, rim = points[:, iris[0], :2], points[:, iris[1:], :2]
+    radius = (rim - centre[:, None]).norm(dim=-1).mean(1).clamp(min=1e-3)
+    return _opening(
+        points, edges, centre, points[:, edges[0][-1], :2] - points[:, edges[0][0], :2], radius, radius, True
+    )
+
+
+def mouth(points: Tensor) -> Opening:
+    """Frame of the mouth of meshes (B, 478, 2 or more); it moves with the upper lip and turns with the eyes."""
+    across = points[:, RIGHT_EYE[0][-1], :2] - points[:, LEFT_EYE[0][0], :2]
+    height = (points[:, NOSE[1], :2] - points[:, NOSE[0], :2]).norm(dim=-1)
+    middle = points[:, MOUTH[0][len(MOUTH[0]) // 2], :2]
+    width = across.norm(dim=-1)
+    return _opening(points, MOUTH, middle, across, width.clamp(min=1e-3), height.clamp(min=1e-3), False)
+
+
+def _opening(
+    points: Tensor,
+    edges: tuple[tuple[int, ...], ...],
+    origin: Tensor,
+    across: Tensor,
+    width: Tensor,
+    height: Tensor,
+    is_eye: bool,
+) -> Opening:
+    axis = across / across.norm(dim=-1, keepdim=True).clamp(min=1e-3)
+    unit = torch.stack([width, height], -1)
+    upper, lower = (
+        torch.stack(_enter(points[:, edge, :2] - origin[:, None], axis[:, None], unit[:, None]), -1) for edge in edges
+    )
+    upper, lower = (torch.stack([e[..., 0].cummax(1).values, e[..., 1]], -1) for e in (upper, lower))
+    return Opening(origin, axis, unit, upper, lower, is_eye)
+
+
+def look(target: Opening, photo: Opening, points: Tensor, face: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the photo shows what belongs at points (N, 2) of the target's opening, pixels, of the faces (N,).
+
+    returns  (N, 2) photo pixels, and (N,) 0..1 how far they can be trusted
+    """
+    want_x, want_y = target.enter(points, face)
+    upper, lower = target.edges(want_x, face)
+    is_eye = target.is_eye
+    edge, near = (EYE_EDGE, EYE_MOVED) if is_eye else (MOUTH_EDGE, MOUTH_MOVED)
+    above, below = (distance.clamp(0, edge) for distance in (want_y - upper, lower - want_y))
+    if is_eye:
+        part = (want_y - upper) / (lower - upper).clamp(min=1e-3)
+        want_x, want_y = _white(target, photo, want_x, want_y, part, face)
+    left, right = photo.upper[face, 0, 0], photo.upper[face, -1, 0]
+
+    def shown(x: Tensor) -> Tensor:  # the nearest y that the photo's edges leave open
+        upper, lower = photo.edges(x, face)
+        low, high = upper + above, lower - below
+        middle = (low + high) / 2
+        return want_y.maximum(low.minimum(middle)).minimum(high.maximum(middle))
+
+    x = want_x.maximum(left).minimum(right)
+    y = shown(x)
+    for _ in range(2 if is_eye else 0):  # along the circle; the edge's height depends on the place there
+        circle = (want_x**2 + want_y**2 - y**2).clamp(min=0).sqrt().copysign(want_x)
+        x = torch.where(y == want_y, x, circle.maximum(left).minimum(right))
+        y = shown(x)
+    moved = (x - want_x) ** 2 + (y - want_y) ** 2
+    trust = 1 / (1 + moved / near**2)
+    return photo.leave(x, y, face), trust * shows(target, photo)[face]
+
+
+def shows(target: Opening, photo: Opening) -> Tensor:
+    """(B,) 0..1: is the photo's opening open, as far as the target needs it?"""
+    shut, enough = (EYE_SHUT, EYE_OPEN) if target.is_eye else (MOUTH_SHUT, MOUTH_OPEN)
+    wanted, there = _gap(target), _gap(photo)
+    return smoothstep((there - shut) / (wanted.clamp(2 * shut, enough) - shut))
+
+
+def _gap(opening: Opening) -> Tensor:
+    """(B,) how far lids are apart over the iris, in its radius; lips in their middle, in the width of the mouth."""
+    if opening.is_eye:
+        face = torch.arange(len(opening.origin), device=opening.origin.device)
+        upper, lower = opening.edges(torch.zeros_like(opening.unit[:, 0]), face)
+        return lower - upper
+    middle = opening.upper.shape[1] // 2
+    height = (opening.lower[:, middle, 1] - opening.upper[:, middle, 1]) * opening.unit[:, 1]
+    return height / ((opening.upper[:, -1, 0] - opening.upper[:, 0, 0]) * opening.unit[:, 0]).clamp(min=1e-3)
+
+
+def smoothstep(x: Tensor) -> Tensor:
+    """0 up to 0, 1 from 1 on, and no corner between."""
+    x = x.clamp(0, 1)
+    return x * x * (3 - 2 * x)
+
+
+def _white(target: Opening, photo: Opening, x: Tensor, y: Tensor, part: Tensor, face: Tensor) -> tuple[Tensor, Tensor]:
+    """x, y: beside the iris the white stretches to the photo's corner and from lid to lid."""
+    found = x
+    weight = torch.zeros_like(x)
+    for side, corner in ((1, -1), (-1, 0)):
+        room = (side * target.upper[face, corner, 0] - 1).clamp(min=0.2)
+        photo_room = (side * photo.upper[face, corner, 0] - 1).clamp(min=0.2)
+        beside = (side * x - 1).clamp(min=0)
+        found = found + side * beside * ((photo_room / room).clamp(0.25, 4) - 1)
+        weight = weight + smoothstep(beside / room)
+    upper, lower = photo.edges(found, face)
+    return found, y + weight * (upper + part.clamp(0, 1) * (lower - upper) - y)
+
+
+def _enter(offset: Tensor, axis: Tensor, unit: Tensor) -> tuple[Tensor, Tensor]:
+    (u, v), (a, b), (width, height) = (t.unbind(-1) for t in (offset, axis, unit))
+    return (a * u + b * v) / width, (a * v - b * u) / height
+
+
+def _height(edge: Tensor, x: Tensor, face: Tensor) -> Tensor:
+    """y (N,) over x (N,) of edges (B, K, 2) of straight pieces; beyond the ends they go on level."""
+    pieces = edge.shape[1] - 1
+    at = (edge[:, 1:-1, 0][face] <= x[:, None]).sum(1) + face * (pieces + 1)
+    (x0, y0), (x1, y1) = (edge.flatten(0, 1)[i].unbind(-1) for i in (at, at + 1))
+    return y0 + ((x - x0) / (x1 - x0).clamp(min=1e-4)).clamp(0, 1) * (y1 - y0)

@@ -1,0 +1,67 @@
+"""How far the photo's texture can be believed at each point of the mesh, 0..1. All ours.
+
+Four things count: does the surface face the camera in the photo and is it not hidden there, is it stretched or squeezed
+out of proportion, and has the photo pixels enough for it.
+"""
+
+import torch
+from torch import Tensor
+
+from .openings import smoothstep
+from .raster import rasterise, signed_areas
+
+GRAZING, FACING = 0.1, 0.45  # cosine of the angle between surface and line of sight: no trust, full trust
+STRETCHED, SQUEEZED = (1.6, 4.0), (2.5, 8.0)  # area against that of the face as a whole: from full trust to none
+COARSE, SHARP = 1 / 8, 0.7  # photo pixels per target pixel along a line: no trust, full trust
+DEPTH_SIDE = 96  # pixels of the picture in which hidden points are looked for
+DEPTH_SLACK = 0.04  # of the face's size: what lies this far behind the nearest surface is hidden
+
+
+def point_trust(photo: Tensor, target: Tensor, triangles: Tensor) -> Tensor:
+    """(B, V) trust at the points of a mesh.
+
+    photo      (B, V, 3) the points in the photo, its pixels
+    target     (B, V, 3) where they go, target pixels
+    triangles  (T, 3) of the skin; points of none of them get 1
+    """
+    side_1, side_2 = (photo[:, triangles[:, i]] - photo[:, triangles[:, 0]] for i in (1, 2))
+    surface = torch.linalg.cross(side_1, side_2).norm(dim=-1) / 2  # (B, T)
+    here, there = signed_areas(photo, triangles), signed_areas(target, triangles).abs()
+    facing = smoothstep((here / surface.clamp(min=1e-6) - GRAZING) / (FACING - GRAZING))
+    # slivers say nothing: small areas are pulled towards the face's own proportion
+    proportion = there.sum(1, keepdim=True) / here.clamp(min=0).sum(1, keepdim=True).clamp(min=1e-6)
+    some = 0.2 * here.abs().mean(1, keepdim=True)
+    change = (there + some * proportion) / (here.clamp(min=0) + some)  # target pixels per photo pixel
+    stretch = (change / proportion.clamp(min=1e-6)).log2()
+    (a, b), (c, d) = (torch.tensor(limits).log2().tolist() for limits in (STRETCHED, SQUEEZED))
+    even = smoothstep((b - stretch) / (b - a)) * smoothstep((d + stretch) / (d - c))
+    a, b = torch.tensor([COARSE, SHARP]).log2().tolist()
+    sharp = smoothstep((-0.5 * change.clamp(min=1e-6).log2() - a) / (b - a))
+    corner = around(triangles, photo.shape[1]).to(photo)
+    found = mean_around(facing * even * sharp, surface, corner)
+    return found * visible(photo, triangles)
+
+
+def around(triangles: Tensor, points: int) -> Tensor:
+    """(T, V) 1 where a point is a corner of a triangle."""
+    corner = torch.zeros(len(triangles), points, device=triangles.device)
+    return corner.scatter(1, triangles, 1.0)
+
+
+def mean_around(values: Tensor, weights: Tensor, corner: Tensor) -> Tensor:
+    """(B, V) mean over the triangles of each point, of values and weights (B, T); 1 where there is none."""
+    total = weights @ corner
+    return torch.where(total > 0, (values * weights) @ corner / total.clamp(min=1e-12), 1.0)
+
+
+def visible(photo: Tensor, triangles: Tensor) -> Tensor:
+    """(B, V) 0 where another part of the face lies before a point in the photo, as the nose before a cheek, else 1."""
+    xy = photo[..., :2]
+    low = xy.amin(1, keepdim=True)
+    size = (xy.amax(1, keepdim=True) - low).amax(-1, keepdim=True).clamp(min=1e-6)  # (B, 1, 1)
+    scaled = torch.cat([(xy - low) / size, photo[..., 2:] / size], -1) * DEPTH_SIDE
+    raster = rasterise(scaled, triangles, DEPTH_SIDE)
+    depth = raster.plane(raster.interpolate(scaled[..., 2:]), len(photo), fill=torch.inf).flatten(1)
+    place = scaled[..., :2].long().clamp(max=DEPTH_SIDE - 1)
+    nearest = depth.gather(1, place[..., 1] * DEPTH_SIDE + place[..., 0])
+    return (scaled[..., 2] - nearest < DEPTH_SLACK * DEPTH_SIDE).to(photo)
