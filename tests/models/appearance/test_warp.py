@@ -132,7 +132,7 @@ def test_mirrored_photo_and_points_give_the_mirrored_picture(face):
     assert ((mirrored.trust.flip(-1) - straight.trust).abs() > 0.1).float().mean() < 5e-3
 
 
-@pytest.mark.parametrize("gap", [6.0, 12.0, 18.0])
+@pytest.mark.parametrize("gap", [9.0, 13.0, 18.0])
 def test_a_closed_mouth_shows_nothing_of_its_inside(face, gap):
     opened = open_mouth(face, gap)
     mouth = region(opened, SIZE, "mouth")
