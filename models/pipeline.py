@@ -37,7 +37,7 @@ class DiffSFSR:
     ) -> "DiffSFSR":
         """A checkpoint by its path, or "mini", the bundled one; packs, pack: insightface's, as in Encoders.load."""
         path = resolve_checkpoint(path_or_name)
-        config, weights = read_checkpoint(path, parts=("unet", "vae"))
+        config, weights = read_checkpoint(path, parts=("unet", "vae"), dtype=None)
         encoders = Encoders.load(path, task_file or find_task_file(), packs=packs, pack=pack).to(device)
         denoiser = Denoiser(config)
         fill(denoiser.unet, weights["unet"], "denoiser")

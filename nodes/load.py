@@ -139,7 +139,7 @@ def load(path: Path, pack: str | None = None) -> Loaded:
     from ..models.network.checkpoint import read_checkpoint
 
     task_file = find_task_file([Path(folder) for folder in folder_paths.get_folder_paths("mediapipe")])
-    config, weights = read_checkpoint(path, parts=("unet", "vae"))
+    config, weights = read_checkpoint(path, parts=("unet", "vae"), dtype=None)  # the host decides
     encoders = Encoders.load(path, task_file, packs=pack_folders(), pack=pack)
     return assemble(config, encoders, weights["unet"], weights["vae"])
 

@@ -38,10 +38,13 @@ def read_config(path: Path) -> Config:
         return _config(path, file)
 
 
-def read_checkpoint(path: Path, parts: tuple[str, ...] = PARTS) -> tuple[Config, dict[str, dict[str, Tensor]]]:
-    """Config and the float32 weights of the parts wanted, each keyed without its prefix.
+def read_checkpoint(
+    path: Path, parts: tuple[str, ...] = PARTS, dtype: torch.dtype | None = torch.float32
+) -> tuple[Config, dict[str, dict[str, Tensor]]]:
+    """Config and the weights of the parts wanted, each keyed without its prefix.
 
-    Raises ValueError for a file that is broken or is not a DiffSFSR checkpoint.
+    dtype   of the weights; None: as the file has them, for those who widen them one by one (fill), or not at all
+    raises  ValueError for a file that is broken or is not a DiffSFSR checkpoint
     """
     with _open(path) as file:
         config = _config(path, file)
@@ -51,12 +54,12 @@ def read_checkpoint(path: Path, parts: tuple[str, ...] = PARTS) -> tuple[Config,
             if part not in PARTS:
                 raise ValueError(f'{Path(path).name} has the unknown key "{key}"; get the file again')
             if part in weights:
-                weights[part][rest] = file.get_tensor(key).float()
+                weights[part][rest] = file.get_tensor(key).to(dtype)
     return config, weights
 
 
 def fill(module: nn.Module, weights: dict[str, Tensor], what: str) -> nn.Module:
-    """Load weights strictly; returns the module in evaluation mode, without gradients."""
+    """Load weights strictly, into the module's own dtype; returns it in evaluation mode, without gradients."""
     own = module.state_dict()
     missing, unexpected = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
     misshapen = sorted(k for k in own.keys() & weights.keys() if own[k].shape != weights[k].shape)

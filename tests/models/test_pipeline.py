@@ -28,6 +28,12 @@ def model(tiny, face_mesh) -> DiffSFSR:
     return DiffSFSR(*parts)
 
 
+def test_a_half_precision_file_is_computed_in_float32():
+    model = DiffSFSR.load("mini")
+    for part in (model.denoiser, model.autoencoder, model.encoders.conditioner):
+        assert {weight.dtype for weight in part.parameters()} == {torch.float32}
+
+
 @pytest.fixture(scope="module")
 def background(model, acted):
     return model.background(acted("P003", 0))

@@ -96,6 +96,22 @@ def test_the_bundled_checkpoint_loads(run):
     assert (grey - 0.5).abs().mean() < 0.05
 
 
+def test_weights_reach_the_host_as_the_file_has_them(host, load, monkeypatch):
+    """Widened, those of a Stable Diffusion size would take twice their memory; which dtype to compute in it decides."""
+    native, given = host.part("nodes.native"), []
+    for name in ("load_model", "load_vae"):
+        real = getattr(native, name)
+
+        def record(config, weights, *more, real=real):
+            given.append({weight.dtype for weight in weights.values()})
+            return real(config, weights, *more)
+
+        monkeypatch.setattr(native, name, record)
+    loaded = load.load(load.find("mini.safetensors"))
+    assert given == [{torch.float16}] * 2
+    assert loaded.model.model.get_dtype() == torch.float32 == loaded.vae.vae_dtype  # on a CPU
+
+
 ALONE = """
 import importlib.util, sys, time
 comfyui, folder = sys.argv[1:]
@@ -113,7 +129,7 @@ from pack.nodes import list_nodes
 for node in list_nodes():
     node.GET_SCHEMA()
 print(time.process_time() - start)
-import pack.models.checkpoint, pack.models.encoders, pack.nodes.native
+import pack.models.network.checkpoint, pack.models.encoders, pack.nodes.native
 print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before}))
 """
 

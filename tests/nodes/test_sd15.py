@@ -19,14 +19,14 @@ from safetensors.torch import save_file
 pytestmark = pytest.mark.host
 
 UNET = {  # of Stable Diffusion 1.5, but for its width and its context
-    "image_size": 32, "in_channels": 4, "out_channels": 4, "model_channels": 32, "channel_mult": [1, 2, 4, 4],
+    "image_size": 32, "in_channels": 4, "out_channels": 4, "model_channels": 32, "channel_mult": [1, 1, 2, 2],
     "num_res_blocks": [2, 2, 2, 2], "transformer_depth": [1, 1, 1, 1, 1, 1, 0, 0],
     "transformer_depth_output": [1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0], "transformer_depth_middle": 1, "num_heads": 8,
     "context_dim": 24, "use_spatial_transformer": True, "use_linear_in_transformer": False, "legacy": False,
 }  # fmt: skip
 VAE = {
     "double_z": True, "z_channels": 4, "resolution": 256, "in_channels": 3, "out_ch": 3, "ch": 32,
-    "ch_mult": [1, 2, 4, 4], "num_res_blocks": 2, "attn_resolutions": [], "dropout": 0.0,
+    "ch_mult": [1, 1, 2, 2], "num_res_blocks": 2, "attn_resolutions": [], "dropout": 0.0,
 }  # fmt: skip
 
 
@@ -68,9 +68,7 @@ def files(originals, tmp_path_factory):
 def test_the_networks_read_are_those_of_the_host(files, originals, name):
     text, inpainting, vae = originals
     config, unet, autoencoder = read_stable_diffusion(files / f"{name}.safetensors", frame="ffhq-256")
-    assert config == sd15(
-        frame="ffhq-256", widths=(32, 64, 128, 128), context=24, autoencoder_widths=(32, 64, 128, 128)
-    )
+    assert config == sd15(frame="ffhq-256", widths=(32, 32, 64, 64), context=24, autoencoder_widths=(32, 32, 64, 64))
     denoiser = Denoiser(config)
     fill(denoiser.unet, unet, "denoiser")
     z, background, mask = torch.randn(2, 4, 16, 16), torch.randn(2, 4, 16, 16), torch.rand(2, 1, 16, 16).round()
@@ -113,12 +111,12 @@ def test_other_checkpoints_are_refused(files, tmp_path):
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """Four photos of synthetic people in the frame of 256 pixels."""
+    """Two photos of synthetic people in the frame of 256 pixels."""
     import openpeople
 
     photos, out = tmp_path_factory.mktemp("photos"), tmp_path_factory.mktemp("prepared")
     for portrait in sorted((Path(openpeople.__file__).parent / "data/curated").glob("P*/assets/studio_portrait.jpg"))[
-        :4
+        :2
     ]:
         (photos / portrait.parts[-3]).mkdir()
         (photos / portrait.parts[-3] / "0.jpg").symlink_to(portrait)
@@ -136,7 +134,7 @@ def test_after_a_step_of_training_it_draws_in_the_host(host, run, people, files,
         torch.save(LatentReader(4, (192,), 32).state_dict(), tmp_path / "reader.pt")
     inputs = ["--from", str(files / "sd.safetensors"), "--recogniser", str(ASSETS / "resnet-face.safetensors")]
     command = ["train", "denoiser", "--data", str(prepared), "--out", str(tmp_path), *inputs, *how]
-    assert main([*command, "--steps=1", "--batch=2", "--rate=2"]) == 0
+    assert main([*command, "--steps=1", "--batch=2", "--rate=2", "--variations=1"]) == 0
     config, weights = read_checkpoint(tmp_path / "sd15.safetensors")
     assert (config.name, config.frame, config.prediction, config.latent_channels) == ("sd15", "ffhq-256", "epsilon", 4)
     _, begun, vae = read_stable_diffusion(files / "sd.safetensors")

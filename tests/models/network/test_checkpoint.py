@@ -67,6 +67,16 @@ def test_round_trip_to_half_precision(checkpoint, parts, tiny):
             )
 
 
+@pytest.mark.parametrize("stored", [torch.float16, torch.bfloat16, torch.float32])
+def test_weights_may_be_had_as_the_file_has_them(parts, tiny, tmp_path, stored):
+    save_checkpoint(tmp_path / "x.safetensors", tiny, parts, 0, dtype=stored)
+    _, weights = read_checkpoint(tmp_path / "x.safetensors", dtype=None)
+    assert {value.dtype for part in weights.values() for value in part.values()} == {stored}
+    filled = fill(Denoiser(tiny).unet, weights["unet"], "denoiser").state_dict()
+    for key, value in weights["unet"].items():
+        assert filled[key].dtype == torch.float32 and torch.equal(filled[key], value.float()), key
+
+
 def test_filled_networks_are_ready_to_use(checkpoint, tiny):
     _, weights = read_checkpoint(checkpoint, parts=("conditioner",))
     assert set(weights) == {"conditioner"}
