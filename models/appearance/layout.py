@@ -18,7 +18,10 @@ FOREHEAD, BESIDE = 0.42, 0.06
 BROW = (1.0, 1.0, 0.95, 0.85, 0.6, 0.25)
 # Trust on the outline, where hair, ears and the scene begin, and halfway through the seam; at its end there is none.
 ON_OUTLINE, ON_FOREHEAD, HALFWAY = 0.3, 0.8, 0.4
+FADE = 0.08  # of the face's height: so far inside of the outline trust is whole
 PHOTO_EDGE = 0.02  # of the photo's shorter side: trust fades towards its border over this width
+DARK = (-0.75, -0.88, -0.88)  # the inside of a mouth without light, RGB
+JUMP = 1.5  # photo pixels between neighbours, in what they are elsewhere: more than this is a jump
 BEHIND = 0.1  # of the face's height: the seam lies so far behind the face, and hides nothing of it
 SMOOTHINGS = 4  # of the preference for a photo, each over a triangle's width
 POINTS = 478
@@ -55,10 +58,16 @@ class Layout:
         if fit is not None:
             found = found * fit
         brow = found.new_tensor(_brow())
-        edge = torch.ones_like(found[0])
-        edge[list(OUTLINE)] = ON_OUTLINE + (ON_FOREHEAD - ON_OUTLINE) * brow
-        outline = found[:, OUTLINE]
-        return torch.cat([found * edge, outline * HALFWAY * brow, torch.zeros_like(outline)], 1)
+        on_outline = ON_OUTLINE + (ON_FOREHEAD - ON_OUTLINE) * brow  # (36,)
+        # fading towards the outline, by the way to it on the target
+        points, ring = self.target[:, :POINTS, :2], self.target[:, OUTLINE, :2]
+        steps = [ring, (ring + ring.roll(1, 1)) / 2]
+        way, nearest = torch.cdist(points, torch.cat(steps, 1)).min(2)
+        height = (ring[:, 0] - ring[:, len(OUTLINE) // 2]).norm(dim=-1)[:, None].clamp(min=1e-3)
+        start = torch.cat([on_outline, (on_outline + on_outline.roll(1)) / 2])[nearest]
+        found = found * (start + (1 - start) * smoothstep(way / (FADE * height)))
+        outline = found[:, OUTLINE] / on_outline.clamp(min=1e-3)
+        return torch.cat([found, outline * HALFWAY * brow, torch.zeros_like(outline)], 1)
 
     def opening_trust(self, source: Tensor, trust: Tensor) -> Tensor:
         """(B, 3) how well a photo shows the left eye, the right eye and the inside of the mouth."""
@@ -67,18 +76,20 @@ class Layout:
         seen = [shows(a, b) for a, b in zip(self.openings, photo, strict=True)]
         return torch.stack([s * trust[:, ring].mean(1) for s, ring in zip(seen, rings, strict=True)], 1)
 
-    def read(self, source: Tensor, trust: Tensor, photo_size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """Photo pixels (N, 2) that the covered pixels read, and trust in them (N, 1)."""
+    def read(self, source: Tensor, trust: Tensor, photo_size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+        """Photo pixels (N, 2) that the covered pixels read, trust in them (N, 1), and their light (N, 1)."""
         values = torch.cat([extend(source)[..., :2], trust[..., None]], -1)
-        flow, trust = self.raster.interpolate(values).split((2, 1), 1)
+        values = self.raster.interpolate(values)
+        flow, trust = values[:, :2].contiguous(), values[:, 2:].contiguous()
         photo = [eye(source, 0), eye(source, 1), mouth(source)]
-        centres = self.raster.centres()
+        light = torch.ones_like(trust)
         for here, there, pixels in zip(self.openings, photo, self.within, strict=True):
-            found, seen = look(here, there, centres[pixels], self.raster.picture[pixels])
-            flow, trust = flow.index_copy(0, pixels, found), trust.index_copy(0, pixels, trust[pixels] * seen[:, None])
+            found, seen, lit = look(here, there, self.raster.centres(pixels), self.raster.picture[pixels])
+            flow[pixels], light[pixels, 0] = found, lit
+            trust[pixels, 0] *= seen
         height, width = photo_size
         room = torch.minimum(flow, flow.new_tensor([width, height]) - flow).amin(1, keepdim=True)
-        return flow, trust * smoothstep(room / (PHOTO_EDGE * min(height, width)))
+        return flow, trust * smoothstep(room / (PHOTO_EDGE * min(height, width))), light
 
     def preference(self, trust: Tensor) -> Tensor:
         """(B, V) trust at the points, evened out over the mesh: what one photo is preferred to another by."""
@@ -94,8 +105,8 @@ class Layout:
             found = found.index_copy(0, pixels, opening_weights[:, k][self.raster.picture[pixels], None])
         return found
 
-    def sample(self, photo: Tensor, source: Tensor, flow: Tensor) -> Tensor:
-        """(N, 3) the photo (B or 1, 3, h, w) at the photo pixels (N, 2) of the covered pixels."""
+    def sample(self, photo: Tensor, source: Tensor, flow: Tensor, light: Tensor) -> Tensor:
+        """(N, 3) the photo (B or 1, 3, h, w) at the photo pixels (N, 2) of the covered pixels, in a light (N, 1)."""
         picture = self.raster.picture
         counts = torch.bincount(picture, minlength=self.count)
         slot = torch.arange(len(picture), device=picture.device) - (counts.cumsum(0) - counts)[picture]
@@ -104,12 +115,13 @@ class Layout:
         points = source[..., :2].mean(1, keepdim=True).repeat(1, max(longest, rows), 1)
         points = points.index_put((picture, slot), flow)
         found = resample(photo, points.unflatten(1, (rows, -1)), self.shrink(source))
-        return found.flatten(2)[picture, :, slot]
+        dark = found.new_tensor(DARK)
+        return dark + (found.flatten(2)[picture, :, slot] - dark) * light
 
     def shrink(self, source: Tensor) -> Tensor:
         """(B,) photo pixels per target pixel along a line, over the face as a whole."""
         here, there = (signed_areas(p, self.skin).clamp(min=0).sum(1) for p in (source, self.target))
-        return (here / there.clamp(min=1e-6)).sqrt()
+        return (here / there.clamp(min=1e-6)).sqrt().clamp(min=1e-3)
 
 
 def extend(points: Tensor) -> Tensor:
@@ -130,6 +142,36 @@ def soften(plane: Tensor) -> Tensor:
             length = plane.shape[axis]
             plane = plane / 2 + (wide.narrow(axis, 0, length) + wide.narrow(axis, 2, length)) / 4
     return plane
+
+
+def smooth_jumps(picture: Tensor, flow: Tensor, shown: Tensor) -> Tensor:
+    """Anti-aliasing: where lids, lips or the nose cut off what lies behind, neighbours read far apart places.
+
+    picture  (B, 3, S, S)
+    flow     (B, 2, S, S) in steps of 1 where nothing is stretched
+    shown    (B, 1, S, S) where both hold
+    """
+    jumps = torch.zeros_like(flow[:, :1])
+    shown = shown > 0
+    for axis in (2, 3):
+        length = flow.shape[axis] - 1
+        step = (flow.narrow(axis, 1, length) - flow.narrow(axis, 0, length)).abs().amax(1, keepdim=True)
+        both = shown.narrow(axis, 1, length) & shown.narrow(axis, 0, length)
+        jump = (step - JUMP).clamp(0, 1) * both
+        for start in (0, 1):
+            part = jumps.narrow(axis, start, length)
+            part.copy_(part.maximum(jump))
+    size = picture.shape[-1]
+    face, place = jumps.flatten(1).nonzero().unbind(1)
+    weights, around = 0, 0
+    flat, seen = picture.flatten(2), shown.flatten(1)
+    for down, share_y in ((-1, 1), (0, 2), (1, 1)):
+        for right, share_x in ((-1, 1), (0, 2), (1, 1)):
+            at = (place // size + down).clamp(0, size - 1) * size + (place % size + right).clamp(0, size - 1)
+            weight = share_x * share_y * seen[face, at, None]
+            weights, around = weights + weight, around + weight * flat[face, :, at]
+    found = flat[face, :, place].lerp(around / weights, jumps.flatten(1)[face, place, None])
+    return flat.permute(0, 2, 1).index_put((face, place), found).permute(0, 2, 1).unflatten(2, (size, size))
 
 
 def _brow() -> list[float]:

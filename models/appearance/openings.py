@@ -18,9 +18,12 @@ NOSE = (168, 2)  # bridge and base
 # Shadow of lids and lashes, edge of the lips: pixels nearer to an edge than this are read as near to the photo's edge,
 # and no others are. Parts of the opening's units.
 EYE_EDGE, MOUTH_EDGE = 0.3, 0.03
-EYE_MOVED, MOUTH_MOVED = 0.7, 0.04  # a reading moved this far is half trusted
+EYE_MOVED, MOUTH_MOVED = 0.7, 0.04  # a reading moved this far is half trusted, or less
+WHITE_ROOM = 0.5  # the white of an eye in the photo against that of the target, from which on it is trusted
 EYE_SHUT, EYE_OPEN = 0.25, 0.8  # height between the lids over the iris's radius: an eye that shows nothing, enough
 MOUTH_SHUT, MOUTH_OPEN = 0.03, 0.1  # gap of the lips over the mouth's width: likewise
+MEETING = (0.02, 0.06)  # gap of the target's lips over the width: below they meet, above the photo's teeth are between
+LIPS_MEET = 0.5  # trust where lips meet that are apart in the photo
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,10 @@ class Opening:
         """The way back, (N, 2) pixels."""
         (u, v), (a, b) = (torch.stack([x, y]) * self.unit[face].mT), self.axis[face].unbind(-1)
         return self.origin[face] + torch.stack([a * u - b * v, b * u + a * v], -1)
+
+    def corners(self, face: Tensor) -> tuple[Tensor, Tensor]:
+        """x (N,) of the left and the right corner."""
+        return self.upper[face, 0, 0], self.upper[face, -1, 0]
 
     def edges(self, x: Tensor, face: Tensor) -> tuple[Tensor, Tensor]:
         """y (N,) of the upper and the lower edge over x (N,)."""
@@ -85,36 +92,70 @@ def _opening(
     return Opening(origin, axis, unit, upper, lower, is_eye)
 
 
-def look(target: Opening, photo: Opening, points: Tensor, face: Tensor) -> tuple[Tensor, Tensor]:
+def look(target: Opening, photo: Opening, points: Tensor, face: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Where the photo shows what belongs at points (N, 2) of the target's opening, pixels, of the faces (N,).
 
-    returns  (N, 2) photo pixels, and (N,) 0..1 how far they can be trusted
+    returns  (N, 2) photo pixels; (N,) 0..1 how far they can be trusted; (N,) 0..1 light: the inside of a mouth that the
+             photo does not show is as dark as it is far from what it shows
     """
-    want_x, want_y = target.enter(points, face)
-    upper, lower = target.edges(want_x, face)
-    is_eye = target.is_eye
-    edge, near = (EYE_EDGE, EYE_MOVED) if is_eye else (MOUTH_EDGE, MOUTH_MOVED)
-    above, below = (distance.clamp(0, edge) for distance in (want_y - upper, lower - want_y))
-    if is_eye:
-        part = (want_y - upper) / (lower - upper).clamp(min=1e-3)
-        want_x, want_y = _white(target, photo, want_x, want_y, part, face)
-    left, right = photo.upper[face, 0, 0], photo.upper[face, -1, 0]
+    x, y = target.enter(points, face)
+    upper, lower = target.edges(x, face)
+    if target.is_eye:
+        x, y, trust = _eyeball(target, photo, x, y, (y - upper).clamp(min=0), (lower - y).clamp(min=0), face)
+        light = torch.ones_like(trust)
+    else:
+        x, y, trust, light = _teeth(target, photo, x, y, (y - upper).clamp(min=0), (lower - y).clamp(min=0), face)
+    return photo.leave(x, y, face), trust, light
 
-    def shown(x: Tensor) -> Tensor:  # the nearest y that the photo's edges leave open
-        upper, lower = photo.edges(x, face)
-        low, high = upper + above, lower - below
-        middle = (low + high) / 2
-        return want_y.maximum(low.minimum(middle)).minimum(high.maximum(middle))
 
+def _eyeball(
+    target: Opening, photo: Opening, want_x: Tensor, want_y: Tensor, above: Tensor, below: Tensor, face: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Where to read, and trust; `above` and `below` are the distances to the target's lids."""
+    want_x, want_y, even = _white(target, photo, want_x, want_y, above / (above + below).clamp(min=1e-3), face)
+    above, below = above.clamp(max=EYE_EDGE), below.clamp(max=EYE_EDGE)
+    left, right = photo.corners(face)
     x = want_x.maximum(left).minimum(right)
-    y = shown(x)
-    for _ in range(2 if is_eye else 0):  # along the circle; the edge's height depends on the place there
+    y = _between(photo, x, want_y, above, below, face)
+    for _ in range(2):  # along the circle round the iris; the lid's height depends on the place there
         circle = (want_x**2 + want_y**2 - y**2).clamp(min=0).sqrt().copysign(want_x)
         x = torch.where(y == want_y, x, circle.maximum(left).minimum(right))
-        y = shown(x)
+        y = _between(photo, x, want_y, above, below, face)
     moved = (x - want_x) ** 2 + (y - want_y) ** 2
-    trust = 1 / (1 + moved / near**2)
-    return photo.leave(x, y, face), trust * shows(target, photo)[face]
+    return x, y, even * shows(target, photo)[face] / (1 + moved / EYE_MOVED**2)
+
+
+def _teeth(
+    target: Opening, photo: Opening, want_x: Tensor, want_y: Tensor, above: Tensor, below: Tensor, face: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Where to read, trust and light; `above` and `below` are the distances to the target's lips."""
+    left, right = photo.corners(face)
+    x = want_x.maximum(left).minimum(right)
+    y = _between(photo, x, want_y, above.clamp(max=MOUTH_EDGE), below.clamp(max=MOUTH_EDGE), face)
+    light = (-((x - want_x) ** 2 + (y - want_y) ** 2) / MOUTH_MOVED**2).exp()
+    trust = light * shows(target, photo)[face]
+    # lips that nearly close over the photo's teeth meet: each goes on into the gap
+    wanted, there = _gap(target), _gap(photo)
+    closing = smoothstep((MEETING[1] - wanted) / (MEETING[1] - MEETING[0])) * smoothstep((there - wanted) / MEETING[1])
+    closing = closing[face]
+    first, last = target.corners(face)
+    lip_x = left + ((want_x - first) / (last - first).clamp(min=1e-3)).clamp(0, 1) * (right - left)
+    upper, lower = photo.edges(lip_x, face)
+    lip_y = torch.where(above < below, upper - above, lower + below)
+    return (
+        x.lerp(lip_x, closing),
+        y.lerp(lip_y, closing),
+        trust.lerp(LIPS_MEET * trust.new_ones(()), closing),
+        light.lerp(light.new_ones(()), closing),
+    )
+
+
+def _between(photo: Opening, x: Tensor, y: Tensor, above: Tensor, below: Tensor, face: Tensor) -> Tensor:
+    """The y next to the given one that keeps these distances from the photo's edges."""
+    upper, lower = photo.edges(x, face)
+    low, high = upper + above, lower - below
+    middle = (low + high) / 2
+    return y.maximum(low.minimum(middle)).minimum(high.maximum(middle))
 
 
 def shows(target: Opening, photo: Opening) -> Tensor:
@@ -141,18 +182,22 @@ def smoothstep(x: Tensor) -> Tensor:
     return x * x * (3 - 2 * x)
 
 
-def _white(target: Opening, photo: Opening, x: Tensor, y: Tensor, part: Tensor, face: Tensor) -> tuple[Tensor, Tensor]:
-    """x, y: beside the iris the white stretches to the photo's corner and from lid to lid."""
-    found = x
+def _white(
+    target: Opening, photo: Opening, x: Tensor, y: Tensor, part: Tensor, face: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """x, y: beside the iris the white stretches to the photo's corner and from lid to lid; and how evenly it does."""
+    found, even = x, torch.ones_like(x)
     weight = torch.zeros_like(x)
     for side, corner in ((1, -1), (-1, 0)):
         room = (side * target.upper[face, corner, 0] - 1).clamp(min=0.2)
         photo_room = (side * photo.upper[face, corner, 0] - 1).clamp(min=0.2)
         beside = (side * x - 1).clamp(min=0)
-        found = found + side * beside * ((photo_room / room).clamp(0.25, 4) - 1)
-        weight = weight + smoothstep(beside / room)
+        stretch = photo_room / room
+        found = found + side * beside * (stretch.clamp(0.25, 4) - 1)
+        along = smoothstep(beside / room)
+        weight, even = weight + along, even - along * (1 - smoothstep(stretch / WHITE_ROOM))
     upper, lower = photo.edges(found, face)
-    return found, y + weight * (upper + part.clamp(0, 1) * (lower - upper) - y)
+    return found, y + weight * (upper + part.clamp(0, 1) * (lower - upper) - y), even
 
 
 def _enter(offset: Tensor, axis: Tensor, unit: Tensor) -> tuple[Tensor, Tensor]:

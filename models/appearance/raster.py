@@ -23,9 +23,9 @@ class Raster:
     corners: Tensor  # (N, 3) points of the triangle, counted on through all pictures
     weights: Tensor  # (N, 3) of the corners, sum 1
 
-    def centres(self) -> Tensor:
-        """(N, 2) x, y of the pixels' centres."""
-        inside = self.pixel % self.size**2
+    def centres(self, which: Tensor) -> Tensor:
+        """(M, 2) x, y of the centres of some covered pixels, numbers (M,)."""
+        inside = self.pixel[which] % self.size**2
         return torch.stack([inside % self.size, inside // self.size], -1) + 0.5
 
     def interpolate(self, values: Tensor) -> Tensor:

@@ -5,13 +5,14 @@ out of proportion, and has the photo pixels enough for it.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .openings import smoothstep
 from .raster import rasterise, signed_areas
 
 GRAZING, FACING = 0.1, 0.45  # cosine of the angle between surface and line of sight: no trust, full trust
-STRETCHED, SQUEEZED = (1.6, 4.0), (2.5, 8.0)  # area against that of the face as a whole: from full trust to none
+STRETCHED, SQUEEZED = (1.8, 6.0), (3.0, 10.0)  # area against that of the face as a whole: from full trust to none
 COARSE, SHARP = 1 / 8, 0.7  # photo pixels per target pixel along a line: no trust, full trust
 DEPTH_SIDE = 96  # pixels of the picture in which hidden points are looked for
 DEPTH_SLACK = 0.04  # of the face's size: what lies this far behind the nearest surface is hidden
@@ -24,10 +25,13 @@ def point_trust(photo: Tensor, target: Tensor, triangles: Tensor) -> Tensor:
     target     (B, V, 3) where they go, target pixels
     triangles  (T, 3) of the skin; points of none of them get 1
     """
-    side_1, side_2 = (photo[:, triangles[:, i]] - photo[:, triangles[:, 0]] for i in (1, 2))
-    surface = torch.linalg.cross(side_1, side_2).norm(dim=-1) / 2  # (B, T)
+    surface = _surface(photo, triangles)
     here, there = signed_areas(photo, triangles), signed_areas(target, triangles).abs()
-    facing = smoothstep((here / surface.clamp(min=1e-6) - GRAZING) / (FACING - GRAZING))
+    # what the target shows at a grazing angle, too, may be seen so in the photo
+    wanted = (there / _surface(target, triangles).clamp(min=1e-6)).clamp(2 * GRAZING, FACING)
+    facing = smoothstep(
+        (here / surface.clamp(min=1e-6) - wanted * GRAZING / FACING) / (wanted * (1 - GRAZING / FACING))
+    )
     # slivers say nothing: small areas are pulled towards the face's own proportion
     proportion = there.sum(1, keepdim=True) / here.clamp(min=0).sum(1, keepdim=True).clamp(min=1e-6)
     some = 0.2 * here.abs().mean(1, keepdim=True)
@@ -40,6 +44,12 @@ def point_trust(photo: Tensor, target: Tensor, triangles: Tensor) -> Tensor:
     corner = around(triangles, photo.shape[1]).to(photo)
     found = mean_around(facing * even * sharp, surface, corner)
     return found * visible(photo, triangles)
+
+
+def _surface(points: Tensor, triangles: Tensor) -> Tensor:
+    """(B, T) areas in space."""
+    side_1, side_2 = (points[:, triangles[:, i]] - points[:, triangles[:, 0]] for i in (1, 2))
+    return torch.linalg.cross(side_1, side_2).norm(dim=-1) / 2
 
 
 def around(triangles: Tensor, points: int) -> Tensor:
@@ -61,7 +71,9 @@ def visible(photo: Tensor, triangles: Tensor) -> Tensor:
     size = (xy.amax(1, keepdim=True) - low).amax(-1, keepdim=True).clamp(min=1e-6)  # (B, 1, 1)
     scaled = torch.cat([(xy - low) / size, photo[..., 2:] / size], -1) * DEPTH_SIDE
     raster = rasterise(scaled, triangles, DEPTH_SIDE)
-    depth = raster.plane(raster.interpolate(scaled[..., 2:]), len(photo), fill=torch.inf).flatten(1)
+    depth = raster.plane(raster.interpolate(scaled[..., 2:]), len(photo), fill=2.0 * DEPTH_SIDE)
+    # hidden is what lies behind all pixels around it, not what a nearer part just borders on
+    depth = F.max_pool2d(depth, 5, stride=1, padding=2).flatten(1)
     place = scaled[..., :2].long().clamp(max=DEPTH_SIDE - 1)
     nearest = depth.gather(1, place[..., 1] * DEPTH_SIDE + place[..., 0])
     return (scaled[..., 2] - nearest < DEPTH_SLACK * DEPTH_SIDE).to(photo)

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .layout import Layout, soften
+from .layout import Layout, smooth_jumps, soften
 from .raster import rasterise
 from .topology import LEFT_EYE, LIPS, MOUTH, RIGHT_EYE, TRIANGLES, mirror, strip
 
 SURER = 0.06  # where one photo's trust is ahead by this much, it gets e times the weight
-MIRRORED, LATER = 0.3, 0.02  # trust by which a mirrored photo, and each further photo, has to be ahead
+MIRRORED, LATER = 0.2, 0.02  # trust by which a mirrored photo, and each further photo, has to be ahead
 UNUSED = 0.02  # a photo with less weight than this at every point is not read
 
 
@@ -43,10 +43,10 @@ def warp(photo: Tensor, source: Tensor, target: Tensor, size: int, *, fit: Tenso
     with torch.no_grad():
         source = source.detach().float()
         layout = Layout(target.detach().float(), size)
-        flow, trust = layout.read(source, layout.trust(source, fit), photo.shape[-2:])
+        flow, trust, light = layout.read(source, layout.trust(source, fit), photo.shape[-2:])
         trust, shown = layout.plane(trust), layout.plane(torch.ones_like(trust))
-    picture = layout.plane(layout.sample(photo, source, flow))
-    return _warped(picture, trust, layout.cover, layout.plane(flow), shown)
+    picture = layout.plane(layout.sample(photo, source, flow, light))
+    return _warped(picture, trust, layout.cover, layout.plane(flow), shown, layout.shrink(source))
 
 
 def warp_photos(
@@ -88,16 +88,17 @@ def warp_photos(
             continue
         layout = layouts[i]
         with torch.no_grad():
-            at, seen = layout.read(points[k], trusts[k], photos.shape[-2:])
+            at, seen, light = layout.read(points[k], trusts[k], photos.shape[-2:])
             at = torch.stack([width - at[:, 0], at[:, 1]], 1) if flipped else at
             share = layout.weigh(weights[k], opening_weights[k])
             weight = layout.plane(share)
             flow = torch.where(weight > most, layout.plane(at), flow)
+            step = layout.shrink(points[k])
             most, total = weight.maximum(torch.as_tensor(most)), total + weight
             trust, cover = trust + layout.plane(share * seen), layout.cover.maximum(torch.as_tensor(cover))
-        picture = picture + layout.plane(share * layout.sample(photos[i : i + 1], points[k], at))
+        picture = picture + layout.plane(share * layout.sample(photos[i : i + 1], points[k], at, light))
     total = total.clamp(min=1e-6)
-    return _warped(picture / total, trust / total, cover, flow, most > 0)
+    return _warped(picture / total, trust / total, cover, flow, most > 0, step)
 
 
 def region(points: Tensor, size: int, what: str) -> Tensor:
@@ -120,7 +121,9 @@ def region(points: Tensor, size: int, what: str) -> Tensor:
         return soften(raster.plane(torch.ones_like(raster.weights[:, :1]), len(points)))
 
 
-def _warped(picture: Tensor, trust: Tensor, cover: Tensor, flow: Tensor, shown: Tensor) -> Warped:
+def _warped(picture: Tensor, trust: Tensor, cover: Tensor, flow: Tensor, shown: Tensor, step: Tensor) -> Warped:
+    """step: (B,) photo pixels from one target pixel to the next where nothing is stretched."""
+    picture = smooth_jumps(picture, flow.detach() / step[:, None, None, None], shown)
     return Warped(picture, soften(trust) * shown, cover, flow.permute(0, 2, 3, 1))
 
 
