@@ -16,7 +16,7 @@ from .raster import rasterise
 from .topology import LEFT_EYE, LIPS, MOUTH, RIGHT_EYE, TRIANGLES, mirror, strip
 
 SURER = 0.06  # where one photo's trust is ahead by this much, it gets e times the weight
-MIRRORED, LATER = 0.2, 0.02  # trust by which a mirrored photo, and each further photo, has to be ahead
+MIRRORED, LATER = 0.3, 0.02  # trust by which a mirrored photo, and each further photo, has to be ahead
 UNUSED = 0.02  # a photo with less weight than this at every point is not read
 
 
