@@ -4,7 +4,7 @@ import numpy as np
 from numpy.random import Generator
 
 from .glasses import Glasses
-from .heads import Identity
+from .heads import Person
 
 # colours are linear light
 SKINS = np.array(
@@ -34,7 +34,7 @@ def draw_tone(random: Generator) -> float:
     return float(random.beta(0.9, 1.2))
 
 
-def draw_identity(random: Generator, effects: dict[str, float], tone: float) -> Identity:
+def draw_person(random: Generator, effects: dict[str, float], tone: float) -> Person:
     """Someone whose skin is about as dark as `tone`; effects: of the face modifiers, see Heads.effects"""
     tone = float(np.clip(tone + random.normal(0, 0.03), 0, 1))
     leaning = np.array([0.02 + tone**1.5, 0.35 * (1 - abs(2 * tone - 0.6)), 1.05 - tone]).clip(0.02)
@@ -48,7 +48,7 @@ def draw_identity(random: Generator, effects: dict[str, float], tone: float) -> 
     dials[f"head/head-{random.choice(OUTLINES)}"] = random.uniform(0, 0.7)
     skin = skin_tone(tone) * np.exp(random.normal(0, (0.03, 0.04, 0.07)))
     hair = hair_colour(random, tone, old)
-    return Identity(
+    return Person(
         races=tuple(races), sex=sex, age=age, muscle=float(random.beta(2, 2)), weight=float(random.beta(1.5, 1.5)),
         dials=dials,
         look=_skin(random, skin, tone, old) | _paint(random, skin, sex) | _brows_and_beard(random, skin, hair, sex),

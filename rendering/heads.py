@@ -1,4 +1,4 @@
-"""Who a rendered head is (Identity) and what its face does (actions), as geometry."""
+"""Who a rendered head is (Person) and what its face does (actions), as geometry."""
 
 import re
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ EYE_DISTANCE = 0.6155
 
 
 @dataclass(frozen=True)
-class Identity:
+class Person:
     """One person. The numbers of `look` are uniforms of the shaders, see shaders/head.frag."""
 
     races: tuple[float, float, float]  # african, asian, caucasian; sum 1
@@ -98,25 +98,23 @@ class Heads:
                 found[name] = float(np.mean([np.linalg.norm(each, axis=1).max() for each in moved])) + 1e-3
         return found
 
-    def weights(self, identity: Identity) -> np.ndarray:
-        """(K,) of an identity in the basis"""
+    def weights(self, person: Person) -> np.ndarray:
+        """(K,) of a person in the basis"""
         weights = np.zeros(len(self._row), np.float32)
-        sexes = (("female", 1 - identity.sex), ("male", identity.sex))
-        for (sex, a), (age, b) in product(sexes, _between(AGES, identity.age)):
-            for race, c in zip(RACES, identity.races, strict=True):
+        sexes = (("female", 1 - person.sex), ("male", person.sex))
+        for (sex, a), (age, b) in product(sexes, _between(AGES, person.age)):
+            for race, c in zip(RACES, person.races, strict=True):
                 weights[self._row[f"race/{race}-{sex}-{age}"]] += a * b * c
-            for (muscle, c), (weight, d) in product(
-                _between(AMOUNTS, identity.muscle), _between(AMOUNTS, identity.weight)
-            ):
+            for (muscle, c), (weight, d) in product(_between(AMOUNTS, person.muscle), _between(AMOUNTS, person.weight)):
                 weights[self._row[f"build/{sex}-{age}-{muscle}muscle-{weight}weight"]] += a * b * c * d
-        for name, value in identity.dials.items():
+        for name, value in person.dials.items():
             for row in self.dials[name][int(value < 0)]:
                 weights[row] += abs(value)
         return weights
 
-    def neutral(self, identity: Identity) -> np.ndarray:
+    def neutral(self, person: Person) -> np.ndarray:
         """(N, 3) moved and scaled so that the eyeballs lie where the average head has them"""
-        head = self.basis.base + (self.weights(identity) @ self._deltas).reshape(-1, 3)
+        head = self.basis.base + (self.weights(person) @ self._deltas).reshape(-1, 3)
         eyes = head[self.basis.part == EYE]
         left, right = (eyes[(eyes[:, 0] > 0) == side].mean(0) for side in (True, False))
         return (head - (left + right) / 2) * (EYE_DISTANCE / np.linalg.norm(left - right)) + EYES

@@ -1,15 +1,15 @@
 """Two fixed people for reference pictures of expressions, of different sex, age and ethnicity."""
 
 from .hair import Hair
-from .heads import Identity
+from .heads import Person
 
 SHORT = (8.02, 7.98, 7.95, 7.55, 7.2, 7.4, 7.3, 6.95, 6.75, 6.7)
 UNPAINTED = {
     "full_beard": (0.0,) * 4, "eyeshadow": (0.0,) * 3, "eyeshadow_strength": 0.0, "blush": 0.0, "moles": (0.0,) * 18,
     "brow_gap": 0.0,
 }  # fmt: skip
-PORTRAITS: dict[str, tuple[Identity, Hair]] = {
-    "ines": (Identity(
+PORTRAITS: dict[str, tuple[Person, Hair]] = {
+    "ines": (Person(
         races=(0.75, 0.05, 0.2), sex=0.0, age=0.5, muscle=0.5, weight=0.45,
         dials={"eyes/eye-scale-incr": 0.4, "mouth/mouth-upperlip-volume-incr": 0.3, "chin/chin-width-incr": -0.4},
         look=UNPAINTED | {
@@ -19,7 +19,7 @@ PORTRAITS: dict[str, tuple[Identity, Hair]] = {
             "under_eyes": 0.1, "lashes": 0.8,
         },
     ), Hair((0.02, 0.012, 0.008), SHORT, volume=0.3, hang_from=75, hang_to=6.0, curl=0.8, wave=0.05)),
-    "anders": (Identity(
+    "anders": (Person(
         races=(0.0, 0.1, 0.9), sex=1.0, age=0.72, muscle=0.6, weight=0.5,
         dials={"nose/nose-hump-incr": 0.3, "chin/chin-width-incr": 0.3, "cheek/cheek-bones-incr": 0.3},
         look=UNPAINTED | {

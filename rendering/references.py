@@ -16,7 +16,7 @@ from ..models.expression.references import References, save_references
 from ..models.faces.mesh import BLENDSHAPES, FaceMesh
 from ..models.frames import FRAMES
 from .hair import Hair
-from .heads import Identity
+from .heads import Person
 from .portraits import PORTRAITS
 from .scenes import studio
 from .studio import Studio, shrink
@@ -47,7 +47,7 @@ WIDE = 2.5  # eyes are opened by this times what eyeSquint is to be read below n
 class Head:
     """One person in the studio's light; pictures are (3, 256, 256) RGB in [-1, 1], in FFHQ's frame."""
 
-    def __init__(self, person: Identity, hair: Hair | None, mesh: FaceMesh):
+    def __init__(self, person: Person, hair: Hair | None, mesh: FaceMesh):
         self.person, self.mesh, self.place = person, mesh, Studio(SIDE, samples=1)
         self.place.enter(studio(hair), person)
         self.matrix = self.place.alignment(self.place.geometry(person, {}), FRAMES["ffhq-256"])
@@ -66,7 +66,7 @@ class Head:
         faces = self.mesh.find(picture, limit=1)
         if not faces:
             raise ValueError("the mesh finds no face in the picture of a rendered head; weaken what it does")
-        return faces[0].blendshapes
+        return faces[0].blendshapes.cpu()
 
 
 def first_actions(meant: Tensor) -> dict[str, float]:

