@@ -17,9 +17,11 @@ if not __package__:  # run as a script: make this folder importable as the packa
     __package__ = "diffsfsr"
 
 import argparse
+import csv
 import json
 import os
 import time
+import zipfile
 from pathlib import Path
 
 
@@ -36,7 +38,8 @@ def generate(args: argparse.Namespace) -> None:
     from .models.faces.choice import PASS_THROUGH, STOP, NoFace
 
     pack = args.insightface_pack
-    model = DiffSFSR.load(args.checkpoint, packs=[pack.parent] if pack else [], pack=pack and pack.name)
+    packs = [pack.parent] if pack else []
+    model = DiffSFSR.load(args.checkpoint, device=device_of(args), packs=packs, pack=pack and pack.name)
     identity = model.identity(photos, without_face=args.without_face)
     expression = read_expression(model, args.expression, args.intensity)
     try:
@@ -53,12 +56,19 @@ def generate(args: argparse.Namespace) -> None:
             identity, expression, background, args.steps, args.seed, args.identity_scale, args.expression_scale,
             on_step=lambda step: bar.update(),
         )  # fmt: skip
-    write_picture(args.output, pictures[0], f"{model.config.name} ({args.checkpoint})")
+    write_picture(args.output, pictures[0], f"{model.config.name} ({Path(args.checkpoint).name})")
     if args.report:
         from .evaluation.results.report import report_one
 
         report = report_one(model, pictures[0], identity, expression, background)
         print(json.dumps(report | {"seconds": round(time.perf_counter() - started, 2)}))
+
+
+def device_of(args: argparse.Namespace):
+    """The torch.device that --device names."""
+    from .models.network.device import choose_device
+
+    return choose_device(args.device)
 
 
 def read_expression(model, source: str, intensity: float):
@@ -95,7 +105,9 @@ def prepare(args: argparse.Namespace) -> None:
     from .training.progress import Meter
 
     with Meter("photos read") as meter:
-        for step in prepare(args.photos, args.out, FaceMesh.load(find_task_file()), args.frame):
+        device = device_of(args)
+        mesh = FaceMesh.load(find_task_file()).to(device)
+        for step in prepare(args.photos, args.out, mesh, args.frame, device=device):
             meter.total = step.total
             meter.at(step.done, f"{step.kept} kept, {step.rejected} rejected")
     print(f"{meter.done} photos read, {meter.note}" if meter.done else "nothing to do: all photos have been read")
@@ -106,12 +118,9 @@ def render(args: argparse.Namespace) -> None:
     from .rendering.renderer import open_context
     from .training.progress import Meter
 
-    try:
-        open_context().release()  # here, where what is missing is told in one line, not in each process
-    except ImportError as error:
-        raise ValueError(str(error)) from error
+    open_context().release()  # here, where what is missing is told in one line, not in each process
     with Meter("pictures drawn") as meter:
-        for step in render(args.out, args.count, args.seed, args.processes):
+        for step in render(args.out, args.count, args.seed, args.processes, args.frame, device_of(args)):
             meter.total = step.total
             meter.at(step.done, f"{step.kept} kept, {step.rejected} rejected")
     print(f"{meter.done} pictures drawn, {meter.note}" if meter.done else "nothing to do: all pictures have been drawn")
@@ -141,15 +150,13 @@ def evaluate(args: argparse.Namespace) -> None:
     from .evaluation.judges.networks import find_judges
     from .evaluation.results import evaluate as evaluation
     from .models import DiffSFSR
+    from .training.progress import shown
 
     given = args.identities, args.expressions, args.backgrounds
     rows = evaluation.triples(*given, args.pairs, args.limit, args.seed)
-    model, judges = DiffSFSR.load(args.checkpoint), find_judges()
-    items = []
-    for item in evaluation.evaluate(model, rows, *given, args.out, args.seed, judges):
-        items.append(item)
-        print(f"{len(items)} of {len(rows)}", end="\r", file=sys.stderr, flush=True)
-    settings = {key: str(value) for key, value in vars(args).items() if key != "run"}
+    model, judges = DiffSFSR.load(args.checkpoint, device=device_of(args)), find_judges()
+    items = list(shown(evaluation.evaluate(model, rows, *given, args.out, args.seed, judges), "results", len(rows)))
+    settings = {key: Path(str(value)).name for key, value in vars(args).items() if key != "run"}  # without folders
     evaluation.write_reports(args.out, settings, items, judges)
     print((args.out / "report.md").read_text())
 
@@ -157,7 +164,8 @@ def evaluate(args: argparse.Namespace) -> None:
 def verify(args: argparse.Namespace) -> None:
     from .evaluation.results.recognition import compare_recognisers
 
-    found = compare_recognisers(args.data, args.recognisers, args.shares, args.fit, args.teacher, args.people)
+    chosen = args.recognisers, args.shares, args.fit, args.teacher
+    found = compare_recognisers(args.data, *chosen, args.people, device_of(args))
     if args.out:
         found.write(args.out)
     print(found.markdown())
@@ -168,7 +176,8 @@ def reconstruct(args: argparse.Namespace) -> None:
     from .evaluation.results.reconstruction import measure
     from .models import DiffSFSR
 
-    print(measure(DiffSFSR.load(args.checkpoint), args.data, find_judges(), args.limit).markdown())
+    model = DiffSFSR.load(args.checkpoint, device=device_of(args))
+    print(measure(model, args.data, find_judges(), args.limit).markdown())
 
 
 def nearest(args: argparse.Namespace) -> None:
@@ -177,7 +186,7 @@ def nearest(args: argparse.Namespace) -> None:
     from .models.faces.mesh import FaceMesh
     from .models.faces.task_file import find_task_file
 
-    judges, mesh = Judges.load(), FaceMesh.load(find_task_file())
+    judges, mesh = Judges.load(), FaceMesh.load(find_task_file()).to(device_of(args))
     trained = nearest.training_faces(args.data, judges)
     print(nearest.table(list(nearest.nearest(nearest.pictures_in(args.pictures), *trained, mesh, judges))))
 
@@ -185,7 +194,7 @@ def nearest(args: argparse.Namespace) -> None:
 def estimates(args: argparse.Namespace) -> None:
     from .training.denoiser.estimates import measure, report
 
-    print(report(measure(args.checkpoint, args.data, args.limit, args.seed), args.out))
+    print(report(measure(args.checkpoint, args.data, args.limit, args.seed, device_of(args)), args.out))
 
 
 def cost(args: argparse.Namespace) -> None:
@@ -197,7 +206,7 @@ def cost(args: argparse.Namespace) -> None:
 def people(args: argparse.Namespace) -> None:
     from .evaluation.people import lay_out
 
-    print(f"{lay_out(args.folder, args.photos)} triples in {args.folder}")
+    print(f"{lay_out(args.folder, args.photos, device_of(args))} triples in {args.folder}")
 
 
 def benchmark(args: argparse.Namespace) -> None:
@@ -224,9 +233,12 @@ def parser() -> argparse.ArgumentParser:
 
     anywhere = argparse.ArgumentParser(add_help=False)  # the option may also come after a command
     anywhere.add_argument("--task-file", type=Path, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    computing = argparse.ArgumentParser(add_help=False, parents=[anywhere])
+    computing.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where the "
+                           "networks run; auto: on a GPU where there is one")  # fmt: skip
 
-    def command(run, help):
-        sub = commands.add_parser(run.__name__, help=help, parents=[anywhere])
+    def command(run, help, options=computing):
+        sub = commands.add_parser(run.__name__, help=help, parents=[options])
         sub.set_defaults(run=run)
         return sub
 
@@ -269,39 +281,40 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--people", type=Path, help="openpeople's data/curated; left out, the installed one's")
     sub.add_argument("--out", type=Path, help="folder for verification.json and verification.md")
 
-    command(labels, "print the 135 labels")
+    command(labels, "print the 135 labels", anywhere)
 
     actions = command(
-        library, "expressions: look words up, read an own library from photos, check the 135"
+        library, "expressions: look words up, read an own library from photos, check the 135", anywhere
     ).add_subparsers(dest="action", required=True)
 
-    def action(name, help):
-        return actions.add_parser(name, help=help, parents=[anywhere])
+    def action(name, help, options=computing):
+        return actions.add_parser(name, help=help, parents=[options])
 
     sub = action("build", help="read a folder label/photo.jpg; run it again to go on, or to add photos")
     sub.add_argument("folder", type=Path)
     sub.add_argument("--out", type=Path, required=True, help="library to write, a .safetensors; a .json lies beside it")
-    sub = action("find", help="the labels nearest to a word or phrase, such as: a bit smug")
+    sub = action("find", "the labels nearest to a word or phrase, such as: a bit smug", anywhere)
     sub.add_argument("phrase", nargs="+")
     sub = action("check", help="are the 135 distinct, and do they show what they mean?")
     sub.add_argument("--people", type=Path, help="openpeople's data/curated; left out, the installed one's")
     sub = action("render", help="act the 135 on rendered heads and read them back; goes on from --out")
     sub.add_argument("--out", type=Path, default=Path(__file__).parent / "assets" / "references.safetensors")
     sub.add_argument("--rounds", type=int, default=3, help="of correcting what the heads do by what is read")
-    sub = action("sheet", help="draw the rendered references of the 135 on one sheet")
+    sub = action("sheet", "draw the rendered references of the 135 on one sheet", anywhere)
     sub.add_argument("--output", type=Path, default=Path("output/expressions.jpg"))
     sub.add_argument("--variant", type=int, default=0)
 
     sub = command(prepare, "read photos into shards for training")
     sub.add_argument("photos", type=Path, help="folder or .zip, one folder a person")
     sub.add_argument("--out", type=Path, required=True)
-    sub.add_argument("--frame", default="mini-128")
+    sub.add_argument("--frame", default="mini-128", help="mini-128, ffhq-256 or ffhq-512: what is to be trained for")
 
     sub = command(render, "draw synthetic heads with true answers into shards for training; run it again to go on")
     sub.add_argument("--out", type=Path, required=True)
     sub.add_argument("--count", type=int, required=True, help="pictures, rounded up to whole groups of 12")
     sub.add_argument("--seed", type=int, default=0)
     sub.add_argument("--processes", type=int, default=1, help="that draw at the same time, one a core")
+    sub.add_argument("--frame", default="mini-128", help="mini-128, ffhq-256 or ffhq-512, as the photos have it")
 
     sub = command(train, "train a part; run the same command again to go on where it stopped")
     sub.add_argument("part", choices=("recogniser", "autoencoder", "decoder", "denoiser", "shape"))
@@ -351,7 +364,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--seed", type=int, default=0)
     sub.add_argument("--out", type=Path, help="CSV to which rows are added")
 
-    sub = command(cost, "count what a step of training the sd15 size takes, without taking it")
+    sub = command(cost, "count what a step of training the sd15 size takes, without taking it", anywhere)
     sub.add_argument("--frame", default="ffhq-512", choices=("ffhq-256", "ffhq-512"))
     sub.add_argument("--batch", type=int, default=8)
     sub.add_argument("--lora", type=int, default=0, metavar="RANK")
@@ -380,7 +393,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns the exit status: 0, or 2 with one line on stderr where the input is at fault."""
+    """Returns the exit status: 0; 2 with one line on stderr where input or machine is at fault; 130 if stopped."""
     args = parser().parse_args(arguments)
     if args.task_file:
         from .models.faces.task_file import VARIABLE
@@ -388,10 +401,22 @@ def main(arguments: list[str] | None = None) -> int:
         os.environ[VARIABLE] = str(args.task_file)  # which the processes that a command starts see as well
     try:
         args.run(args)
-    except (ValueError, FileNotFoundError) as error:
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if not at_fault(error):
+            raise
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     return 0
+
+
+def at_fault(error: Exception) -> bool:
+    """Whether the input or the machine is, and a line says all there is to say; else it is this program."""
+    if type(error).__name__ in ("OutOfMemoryError", "SafetensorError"):  # torch's and safetensors', maybe not imported
+        return True
+    return isinstance(error, ValueError | OSError | ImportError | MemoryError | zipfile.BadZipFile | csv.Error)
 
 
 if __name__ == "__main__":

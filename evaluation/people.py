@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from ..models.expression.labels import read_labels
@@ -32,15 +33,16 @@ def find_people() -> Path:
     return Path(package.origin).parent / "data" / "curated"
 
 
-def lay_out(folder: Path, photos: list[Path] | None = None) -> int:
+def lay_out(folder: Path, photos: list[Path] | None = None, device: torch.device | str = "cpu") -> int:
     """Write what `evaluate` takes: identities/ (selfies), backgrounds/ (portraits) and pairs.csv.
 
     Every selfie goes with every label into the portrait of the next person. Returns the number of triples.
 
     photos  as the sources of lay_out_test_people, which is what is done where they are given
+    device  where their faces are looked for
     """
     if photos:
-        return lay_out_test_people(folder, photos)
+        return lay_out_test_people(folder, photos, device=device)
     people = sorted(path for path in find_people().iterdir() if path.is_dir())
     for kind, picture in (("identities", "amateur_selfie.jpg"), ("backgrounds", "studio_portrait.jpg")):
         (folder / kind).mkdir(parents=True, exist_ok=True)
@@ -52,7 +54,9 @@ def lay_out(folder: Path, photos: list[Path] | None = None) -> int:
     return len(rows)
 
 
-def lay_out_test_people(folder: Path, sources: list[Path], count: int = 200, seed: int = 0) -> int:
+def lay_out_test_people(
+    folder: Path, sources: list[Path], count: int = 200, seed: int = 0, device: torch.device | str = "cpu"
+) -> int:
     """Write photos/, one of each of so many test people, and two lists for `evaluate`; returns the number of people.
 
     pairs.csv takes the expression from another's photo, labels.csv from the words in turn; both put them into a third
@@ -61,7 +65,7 @@ def lay_out_test_people(folder: Path, sources: list[Path], count: int = 200, see
     sources  folders or .zip files of photos; the test people are those of all of them, the photos are the first one's;
              those where no face is found, or several, are left out
     """
-    mesh, labels = FaceMesh.load(find_task_file()), read_labels(ASSETS / "expressions.json")
+    mesh, labels = FaceMesh.load(find_task_file()).to(device), read_labels(ASSETS / "expressions.json")
     tested = test_people(person_of(name) for source in sources for name in Photos(source).names)
     found: dict[str, Tensor] = {}
     photos = Photos(sources[0])

@@ -181,6 +181,29 @@ def test_training_without_its_files_is_refused(tmp_path, capsys):
     assert "holds no pictures" in refused(main(["prepare", str(tmp_path), "--out", str(tmp_path / "out")]), capsys)
 
 
+def test_whatever_the_machine_refuses_is_one_line(generate, pictures, tmp_path, capsys):
+    (tmp_path / "photo.jpg").mkdir()
+    assert "error: " in refused(generate(identity=tmp_path / "photo.jpg"), capsys)
+    (tmp_path / "blocked").write_text("a file where a folder is wanted")
+    command = ["prepare", str(pictures), "--out", str(tmp_path / "blocked" / "out")]
+    assert "Not a directory" in refused(main(command), capsys)
+    if not torch.cuda.is_available():
+        assert "torch finds no cuda device" in refused(generate(device="cuda"), capsys)
+
+
+def test_faults_of_the_program_keep_their_traceback(monkeypatch):
+    monkeypatch.setattr("diffsfsr.models.expression.labels.read_labels", lambda path: {}["nothing"])
+    with pytest.raises(KeyError):
+        main(["labels"])
+
+
+def test_the_picture_names_the_checkpoint_and_not_where_it_lies(generate, checkpoint, tmp_path):
+    assert generate(output=tmp_path / "out.png") == 0
+    with Image.open(tmp_path / "out.png") as picture:
+        said = " ".join(map(str, picture.info.values()))
+    assert f"({checkpoint.name})" in said and str(checkpoint.parent) not in said
+
+
 def test_as_a_script_it_says_one_line_and_exits_with_2(tmp_path):
     options = ["--identity=a.jpg", "--expression=joy", "--background=b.jpg", "--output=c.png"]
     done = subprocess.run([sys.executable, CLI, "generate", *options], cwd=tmp_path, capture_output=True, text=True)

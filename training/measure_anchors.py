@@ -34,7 +34,7 @@ def read_sheet(mesh: FaceMesh, sheet: Path) -> Tensor:
         faces = mesh.find(pixels[:, top : top + height, left : left + width], limit=1)
         if not faces:
             raise ValueError(f'found no face in cell "{name}" of {sheet}, want a sheet of 4x4 portraits')
-        rows.append(faces[0].blendshapes)
+        rows.append(faces[0].blendshapes.cpu())
     return torch.stack(rows)
 
 

@@ -21,7 +21,8 @@ from ..models.appearance.topology import LEFT_EYE, LEFT_IRIS, LIPS, OUTLINE, RIG
 from ..models.faces.mesh import MEAN_FACE, Face, FaceMesh
 from ..models.faces.task_file import find_task_file
 from ..models.pictures import decode_picture
-from .data.photos import person_of, read_photos, test_people
+from .data.photos import Photos, person_of
+from .data.split import is_test_person
 
 MOTIONS = 48
 TURNED = 25.0  # degrees of yaw or pitch; beyond, half of the mesh is a guess
@@ -61,16 +62,14 @@ class Meshes:
 
 def read_meshes(archives: list[Path], mesh: FaceMesh) -> Iterator[tuple[str, Face]]:
     """Person and largest face of every photo; left out: test people, names met before, what is no picture."""
-    names = [name for archive in archives for name, _ in read_photos(archive)]
-    held_out = test_people(names)
-    done = {name for name in names if person_of(name) in held_out}
-    for archive in archives:
-        for name, content in read_photos(archive):
-            if name in done:
+    done = set()
+    for photos in map(Photos, archives):
+        for name in photos.names:
+            if name in done or is_test_person(person_of(name)):
                 continue
             done.add(name)
             try:
-                picture = decode_picture(content, name)
+                picture = decode_picture(photos.read(name), name)
             except ValueError:  # archives of ten thousand photos have broken ones
                 continue
             yield from ((person_of(name), face) for face in mesh.find(picture, limit=1))

@@ -9,6 +9,7 @@ from ...models.codes import Expression
 from ...models.encoders import Encoders
 from ...models.faces.mesh import BLENDSHAPES, Face
 from ...models.pictures import read_picture
+from ...training.progress import shown
 from .networks import RATIOS, SAME_PERSON, Judges, Verdict
 
 JUDGED = ("judge_distance", "judge_same", "judge_top1", "judge_nearer_than_background", "judge_ratio_error",
@@ -29,8 +30,8 @@ class Panel:
     def __init__(self, judges: Judges, encoders: Encoders, people: list[Path], expressions: list[Path]):
         """people, expressions: pictures, one a person or expression; labels have none. Known by their file names."""
         self.judges = judges
-        self.people = {path.name: self._read(encoders, path) for path in people}
-        self.expressions = {path.name: self._read(encoders, path) for path in expressions}
+        self.people = {path.name: self._read(encoders, path) for path in shown(people, "identities judged")}
+        self.expressions = {path.name: self._read(encoders, path) for path in shown(expressions, "expressions judged")}
         self.gallery = torch.stack([verdict.identity for verdict in self.people.values()])  # (K, 128)
 
     def _read(self, encoders: Encoders, path: Path) -> Verdict:

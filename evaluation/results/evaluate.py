@@ -10,8 +10,9 @@ import csv
 import itertools
 import json
 import random
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from functools import cache
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from ...models.network.checkpoint import ASSETS
 from ...models.pictures import read_picture, write_picture
 from ...models.pipeline import DiffSFSR
 from ...training.data.photos import SUFFIXES
+from ...training.progress import shown
 from ..judges.judging import JUDGED, Panel, correlations, judged, named_ratios, wanted_actions
 from ..judges.networks import Judges
 from .report import MOVING, compare, face_at
@@ -42,22 +44,27 @@ class Triple:
     expression: str
     background: str
 
-    @property
-    def stem(self) -> str:
-        return "__".join(Path(name).stem for name in (self.identity, self.expression, self.background))
-
 
 def triples(identities: Path, expressions: str, backgrounds: Path, pairs: Path | None, limit: int | None, seed: int):
-    """The combinations to draw: those of pairs.csv, else all, in an order drawn by the seed."""
+    """The combinations to draw: those of pairs.csv, else as many as wanted of all that there are, drawn by the seed."""
+    if limit is not None and limit < 1:
+        raise ValueError(f"got --limit {limit}, want at least 1")
     if pairs is not None:
         with open(pairs, newline="", encoding="utf-8") as file:
-            rows = [Triple(row["identity"], row["expression"], row["background"]) for row in csv.DictReader(file)]
-    else:
-        words = read_labels(ASSETS / "expressions.json") if expressions == "labels" else names(Path(expressions))
-        chosen = names(identities), words, names(backgrounds)
-        rows = [Triple(*row) for row in itertools.product(*chosen)]
-        random.Random(seed).shuffle(rows)
-    return rows[:limit]
+            table = csv.DictReader(file)
+            wanted = [field.name for field in fields(Triple)]
+            if missing := [name for name in wanted if name not in (table.fieldnames or ())]:
+                raise ValueError(f"{pairs} lacks the columns {missing}, want {wanted} in its first line")
+            return [Triple(**{name: row[name] for name in wanted}) for row in itertools.islice(table, limit)]
+    words = read_labels(ASSETS / "expressions.json") if expressions == "labels" else names(Path(expressions))
+    people, scenes = names(identities), names(backgrounds)
+    count = len(people) * len(words) * len(scenes)
+    rows = []
+    for number in random.Random(seed).sample(range(count), min(count, limit or count)):  # none that is not drawn
+        rest, scene = divmod(number, len(scenes))
+        person, word = divmod(rest, len(words))
+        rows.append(Triple(people[person], words[word], scenes[scene]))
+    return rows
 
 
 def names(folder: Path) -> list[str]:
@@ -67,15 +74,21 @@ def names(folder: Path) -> list[str]:
     return found
 
 
+def file_names(rows: list[Triple]) -> list[str]:
+    """Where the results go, without a suffix: names of no two rows are the same."""
+    stems = ["__".join(Path(name).stem for name in astuple(row)) for row in rows]
+    taken = Counter(stem for stem, _ in dict.fromkeys(zip(stems, rows, strict=True)))
+    return [stem if taken[stem] == 1 else "__".join(astuple(row)) for stem, row in zip(stems, rows, strict=True)]
+
+
 def evaluate(
     model: DiffSFSR, rows: list[Triple], identities: Path, expressions: str, backgrounds: Path, out: Path, seed: int,
     judges: Judges | None = None,
 ) -> Iterator[dict]:  # fmt: skip
     """Draw and measure one row after the other; yields its metrics, those of COLUMNS beside each other."""
     (out / "results").mkdir(parents=True, exist_ok=True)
-    people = {
-        name: model.identity([read_picture(identities / name)]) for name in sorted({row.identity for row in rows})
-    }
+    photos = sorted({row.identity for row in rows})
+    people = {name: model.identity([read_picture(identities / name)]) for name in shown(photos, "identities read")}
     gallery = torch.cat([identity.code for identity in people.values()])
 
     def is_label(expression: str) -> bool:
@@ -90,13 +103,13 @@ def evaluate(
         photos = sorted({row.expression for row in rows if not is_label(row.expression)})
         photos = [Path(expressions) / name for name in photos]
         panel = Panel(judges, model.encoders, [identities / name for name in people], photos)
-    for row in rows:
+    for row, name in zip(rows, file_names(rows), strict=True):
         scene = model.background(read_picture(backgrounds / row.background))
         pictures, _ = model.generate(people[row.identity], wanted(row.expression), scene, seed=seed)
-        write_picture(out / "results" / f"{row.stem}.png", pictures[0], model.config.name)
+        write_picture(out / "results" / f"{name}.png", pictures[0], model.config.name)
         both = {"result": pictures[0], "unchanged": scene.pictures[0]}
         faces = {which: face_at(model.encoders.mesh.find(picture), scene) for which, picture in both.items()}
-        own = model.encoders.identity([both["unchanged"]])[0]
+        own = code_of(model, both["unchanged"], faces["unchanged"])
         before = None if panel is None else panel.judges.read(both["unchanged"], faces["unchanged"])
         item: dict = {"identity": row.identity, "expression": row.expression, "background": row.background}
         columns = {"result": ("result", row), "unchanged": ("unchanged", row), "random": ("result", unlike(row, rows))}
@@ -129,27 +142,32 @@ def measure(
     who: Identity,
     what: Expression,
     scene: Background,
-    own: Identity,
+    own: Tensor,
     gallery: Tensor,
     place: int,
 ) -> dict[str, float | None]:
     """METRICS of one picture (3, H, W) in [-1, 1] with its face; None where it shows none.
 
-    own: the background's person; gallery (K, D): the codes of all identities; place: the row that is wanted
+    own (1, D): the background's person; gallery (K, D): all identities; place: the row of it that is wanted
     """
     values = compare(model, picture, face, who, what, scene)
     values |= {"face_found": float(face is not None), "changed_outside": changed_outside(picture, scene)}
     if face is None:
         return {key: values.get(key) for key in METRICS}
-    code = model.encoders.identity([picture], "largest")[0].code
+    code = code_of(model, picture, face)
     read = (face.blendshapes - model.encoders.conditioner.neutral)[MOVING]
     pair = torch.stack([read, what.code[0, MOVING]])
     values |= {
         "identity_top1": float((gallery @ code[0]).argmax() == place),
-        "nearer_than_background": float((code * who.code).sum() > (code * own.code).sum()),
+        "nearer_than_background": float((code * who.code).sum() > (code * own).sum()),
         "expression_correlation": round(float(torch.corrcoef(pair)[0, 1]), 4),
     }
     return {key: values.get(key) for key in METRICS}
+
+
+def code_of(model: DiffSFSR, picture: Tensor, face: Face) -> Tensor:
+    """(1, D) the identity of one of the faces in a picture (3, H, W), whichever is the largest."""
+    return model.encoders.identity([picture], found=[[face]])[0].code
 
 
 def changed_outside(picture: Tensor, scene: Background) -> float:

@@ -11,13 +11,14 @@ from ...models.expression.words import Words
 from ...models.faces.mesh import FaceMesh
 from ...models.faces.task_file import find_task_file
 from ...models.network.checkpoint import ASSETS
+from ...models.network.device import choose_device
 from ...models.pictures import check_output
 
 LABELS = ASSETS / "expressions.json"
 
 
 def build(args: argparse.Namespace) -> None:
-    for progress in read_folder(args.folder, args.out, face_mesh()):
+    for progress in read_folder(args.folder, args.out, face_mesh(args)):
         print(f"{progress.done} of {progress.of} photos read, {progress.kept} kept", flush=True)
     for photo, reason in progress.rejected.items():
         print(f"left out: {photo}: {reason}")
@@ -37,7 +38,7 @@ def check(args: argparse.Namespace) -> None:
     from . import references as rendered
     from .expressions import report
 
-    table, mesh = ExpressionLibrary.load(LABELS), face_mesh()
+    table, mesh = ExpressionLibrary.load(LABELS), face_mesh(args)
     for line in (*report(table, mesh, args.people or find_people()), *rendered.report(table, mesh, find_judges())):
         print(line, flush=True)
 
@@ -45,7 +46,7 @@ def check(args: argparse.Namespace) -> None:
 def render(args: argparse.Namespace) -> None:
     from ...rendering.references import render as act
 
-    for line in act(ExpressionLibrary.authored(LABELS), face_mesh(), args.out, args.rounds):
+    for line in act(ExpressionLibrary.authored(LABELS), face_mesh(args), args.out, args.rounds):
         print(line, flush=True)
 
 
@@ -56,5 +57,5 @@ def sheet(args: argparse.Namespace) -> None:
     drawn.save(check_output(args.output), quality=82)
 
 
-def face_mesh() -> FaceMesh:
-    return FaceMesh.load(find_task_file())
+def face_mesh(args: argparse.Namespace) -> FaceMesh:
+    return FaceMesh.load(find_task_file()).to(choose_device(args.device))

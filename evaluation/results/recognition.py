@@ -3,6 +3,7 @@
 Each recogniser, the compound of all of them, teachers and the judge beside them. K faces, D length of a code.
 """
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -55,7 +56,7 @@ class Readers:
         return codes if faces.judged is None else codes | {JUDGE: faces.judged}
 
 
-def load_readers(paths: Sequence[Path]) -> dict[str, nn.Module]:
+def load_readers(paths: Sequence[Path], device: torch.device | str = "cpu") -> dict[str, nn.Module]:
     """By name: what `train recogniser` wrote (.safetensors), teachers (.tflite), folders with an insightface pack."""
     readers: dict[str, nn.Module] = {}
     for path in paths:
@@ -67,16 +68,18 @@ def load_readers(paths: Sequence[Path]) -> dict[str, nn.Module]:
             raise FileNotFoundError(f"no recogniser {path}; want a .safetensors, a .tflite or an insightface pack")
     if len(readers) < len(paths):
         raise ValueError(f"got two recognisers of one name among {', '.join(map(str, paths))}; rename a file")
-    return readers
+    return {name: reader.to(device) for name, reader in readers.items()}
 
 
 @torch.inference_mode()
 def encode(reader: nn.Module, pixels: Tensor, batch: int = 32) -> Tensor:
     """(K, 3, 112, 112) uint8 -> (K, D), unit vectors."""
+    device = next(itertools.chain(reader.parameters(), reader.buffers(), [pixels])).device
+    parts = (part.to(device).float() for part in pixels.split(batch))
     if isinstance(reader, Graph):  # a teacher, such as MobileFaceNet
-        parts = ((part.float().permute(0, 2, 3, 1) - 127.5) / 128 for part in pixels.split(batch))
-        return F.normalize(torch.cat([reader(part)[0] for part in parts]), dim=-1)
-    return torch.cat([reader(part.float() / 127.5 - 1) for part in pixels.split(batch)])
+        codes = torch.cat([reader((part.permute(0, 2, 3, 1) - 127.5) / 128)[0] for part in parts])
+        return F.normalize(codes, dim=-1).cpu()
+    return torch.cat([reader(part / 127.5 - 1) for part in parts]).cpu()
 
 
 def choose_shares(recognisers: dict[str, nn.Module], folders: Sequence[Path], people: set[str]) -> list[float]:
@@ -117,7 +120,7 @@ def read_people(folder: Path, mesh: FaceMesh, judges: Judges | None = None) -> F
             faces = mesh.find(picture, limit=1)
             if not faces:
                 raise ValueError(f"found no face in {kind} of {person.name}, want openpeople's pictures as they are")
-            points = faces[0].points[:, :2]
+            points = faces[0].points[:, :2].cpu()
             face = crop(picture[None], align(five_points(points[None]), frame), frame.size)
             pixels.append(((face + 1) * 127.5).round().to(torch.uint8))
             names.append(person.name)
@@ -186,6 +189,7 @@ def compare_recognisers(
     fit: bool = False,
     teachers: Sequence[Path] = (),
     people: Path | None = None,
+    device: torch.device | str = "cpu",
 ) -> "Report":
     """What `python cli.py verify` does.
 
@@ -195,7 +199,7 @@ def compare_recognisers(
     people       openpeople's data/curated; None: the installed one's
     """
     bundled = [ASSETS / f"{name}.safetensors" for name in read_config(resolve_checkpoint("mini")).recognisers]
-    parts, judges = load_readers(recognisers or bundled), find_judges()
+    parts, judges = load_readers(recognisers or bundled, device), find_judges()
     everyone = {person for shards in map(Shards, folders) if not shards.rendered for person in shards.people}
     tested = test_people(everyone)
     if fit:
@@ -203,9 +207,10 @@ def compare_recognisers(
     shares = shares or [1.0] * len(parts)
     if len(shares) != len(parts) or min(shares) < 0 or sum(shares) == 0:
         raise ValueError(f"got shares {shares}, want one for each of {', '.join(parts)}, none below 0")
-    readers = Readers(parts, [share / sum(shares) for share in shares], load_readers(teachers))
+    readers = Readers(parts, [share / sum(shares) for share in shares], load_readers(teachers, device))
     photos = {folder.name: read_shards(folder, tested, judges) for folder in folders}
-    return report(readers, photos, read_people(people or find_people(), FaceMesh.load(find_task_file()), judges))
+    mesh = FaceMesh.load(find_task_file()).to(device)
+    return report(readers, photos, read_people(people or find_people(), mesh, judges))
 
 
 def report(readers: Readers, photos: dict[str, Faces], people: Faces) -> Report:

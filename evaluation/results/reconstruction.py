@@ -50,7 +50,8 @@ def measure(model: DiffSFSR, folders: Sequence[Path], judges: Judges | None, lim
     prepared = [shards for shards in map(Shards, folders) if not shards.rendered]
     tested = test_people(person for shards in prepared for person in shards.people)
     autoencoder, neutral = model.autoencoder, model.encoders.conditioner.neutral
-    mesh = FrameMesh(model.encoders.mesh, FRAMES[model.config.frame])
+    device = model.encoders.device
+    mesh = FrameMesh(model.encoders.mesh, FRAMES[model.config.frame]).to(device)
     whole, face, acting, before, after, people = [], [], [], [], [], []
     for shards in prepared:
         rows = [row for row, person in enumerate(shards.people) if person in tested]
@@ -58,11 +59,13 @@ def measure(model: DiffSFSR, folders: Sequence[Path], judges: Judges | None, lim
         for start in shown(range(0, len(rows), 16), f"parts of {shards.folder.name} measured"):
             part = rows[start : start + 16]
             x, points = shards.rows("crop", part).float() / 127.5 - 1, shards.rows("points", part)
-            y = autoencoder.decode(autoencoder.encode(x).latent_dist.mode()).sample.clamp(-1, 1)
+            y = autoencoder.decode(autoencoder.encode(x.to(device)).latent_dist.mode()).sample.clamp(-1, 1).cpu()
             inside = shards.rows("inside", part).float()
             whole.append(decibels(x, y, inside))
             face.append(decibels(x, y, inside * face_mask(points, x.shape[-1])))
-            acting.append(row_correlations(*((mesh(pixels)[1] - neutral)[:, MOVING] for pixels in (x, y))))
+            acting.append(
+                row_correlations(*((mesh(pixels.to(device))[1] - neutral)[:, MOVING].cpu() for pixels in (x, y)))
+            )
             people += [shards.people[row] for row in part]
             if judges is not None:
                 before += [judge(judges, picture, p) for picture, p in zip(x, points, strict=True)]

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,19 +12,11 @@ from ...models.faces.mesh import FaceMesh
 from ...models.frames import FRAMES, align, crop, five_points, inside, transform
 from ...models.pictures import decode_picture
 from .photos import Photos
-from .shards import Shards, frame_of, names_in, shard_paths, write_json, write_shard
+from .shards import Progress, Shards, frame_of, names_in, shard_paths, write_json, write_shard
 
 SHARD = 512  # photos a shard
 MARGIN = 0.5  # border added around a photo, as a share of its sides: the detector wants air around a face
 STATE = "rejects.json"  # {"frame": its name, "rejects": {photo: why it was left out}}
-
-
-@dataclass(frozen=True)
-class Progress:
-    done: int  # photos looked at, those of earlier calls as well
-    kept: int
-    rejected: int
-    total: int
 
 
 def prepare(

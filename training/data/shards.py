@@ -9,6 +9,7 @@ photo), `face` (K, 3, 112, 112) uint8 in the ArcFace frame, `points` (K, 478, 2)
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -19,6 +20,16 @@ from torch import Tensor
 from ...models.frames import FRAMES
 from .photos import person_of
 from .split import is_test_person
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the making of shards has got, earlier calls as well."""
+
+    done: int  # pictures looked at
+    kept: int
+    rejected: int
+    total: int
 
 
 class Shards:

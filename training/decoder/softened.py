@@ -37,14 +37,14 @@ def reconstruction(
     data: Dataset, t: Tensor, model: Model, sizes: tuple[int, ...], generator: torch.Generator
 ) -> Batch:  # fmt: skip
     """Pictures with their own codes, noised to t."""
-    scale, count = model.config.latent_scale, len(data)
+    scale, count, neutral = model.config.latent_scale, len(data), model.conditioner.neutral.cpu()
     return Batch(
         z0=data.latents.float() * scale,
         background=data.background.float() * scale,
         mask=data.mask,
         weight=data.mask * data.inside,
         identity=unit_vectors(data.identity, sizes),
-        expression=data.blendshapes - model.conditioner.neutral,
+        expression=data.blendshapes - neutral,
         pose=data.pose,
         style=data.style,
         keep=torch.ones(count, 3, dtype=torch.bool),

@@ -39,10 +39,13 @@ class Row:
     measured: int  # pictures
 
 
-def measure(checkpoint: Path, folders: list[Path], limit: int, seed: int = 0) -> list[Row]:
+def measure(
+    checkpoint: Path, folders: list[Path], limit: int, seed: int = 0, device: torch.device | str = "cpu"
+) -> list[Row]:
     """checkpoint: a file of this pack; with state.pt beside it, as in a run's folder, raw weights are measured, too."""
     start = begin(checkpoint, None, None, frame_of(folders), renew=False)
-    data, model, seen = test_data(folders, start, limit), trained_model(start), pictures_seen(checkpoint)
+    start.autoencoder.to(device), start.recognisers.to(device)
+    data, model, seen = test_data(folders, start, limit), trained_model(start).to(device), pictures_seen(checkpoint)
     rows = measure_weights(model, data, start.sizes, seed, checkpoint.name, seen, "averaged")
     state = checkpoint.parent / "state.pt"
     if state.is_file():
@@ -77,7 +80,7 @@ def measure_weights(
         errors, count = torch.zeros(len(ESTIMATES), dtype=torch.float64), 0.0
         for part in torch.arange(len(data)).split(32):
             t = torch.randint(t_from, t_to, (len(part),), generator=generator)
-            batch = reconstruction(data.subset(part), t, model, sizes, generator)
+            batch = reconstruction(data.subset(part), t, model, sizes, generator).to(model.conditioner.neutral.device)
             found, cells = squared_errors(model, batch)
             errors, count = errors + found, count + cells
         one_step, midpoint, improved = (errors / count).tolist()

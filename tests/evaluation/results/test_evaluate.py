@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from diffsfsr.evaluation.judges.judging import JUDGED
-from diffsfsr.evaluation.results.evaluate import METRICS, Triple, evaluate, triples, write_reports
+from diffsfsr.evaluation.results.evaluate import METRICS, Triple, code_of, evaluate, file_names, triples, write_reports
 from diffsfsr.models.encoders import Encoders
 from diffsfsr.models.expression.library import ExpressionLibrary
 from diffsfsr.models.faces.mesh import FaceMesh
@@ -58,11 +59,42 @@ def run(model, folders, rows, out, judges):
 def test_all_combinations_or_those_of_a_list(folders, tmp_path):
     places = folders["identities"], str(folders["expressions"]), folders["backgrounds"]
     rows = triples(*places, pairs=None, limit=None, seed=0)
-    assert sorted(row.stem for row in rows) == ["anna__smile__scene", "ben__smile__scene"]
+    assert sorted(file_names(rows)) == ["anna__smile__scene", "ben__smile__scene"]
     pairs = tmp_path / "pairs.csv"
     pairs.write_text("identity,expression,background\nben.png,joy,scene.png\n")
     assert triples(*places, pairs=pairs, limit=5, seed=0) == [Triple("ben.png", "joy", "scene.png")]
     assert len(triples(folders["identities"], "labels", folders["backgrounds"], None, None, 0)) == 2 * 135
+
+
+def test_so_many_are_drawn_as_are_wanted_and_no_more(folders):
+    places = folders["identities"], "labels", folders["backgrounds"]
+    some = triples(*places, None, 5, 3)
+    assert len(set(some)) == 5 and some == triples(*places, None, 5, 3) != triples(*places, None, 5, 4)
+    assert len(set(triples(*places, None, None, 0))) == 2 * 135
+    with pytest.raises(ValueError, match="got --limit 0"):
+        triples(*places, None, 0, 0)
+
+
+def test_photos_of_one_name_have_results_of_their_own(folders, tmp_path):
+    rows = [Triple("a.jpg", "joy", "x.png"), Triple("a.png", "joy", "x.png"), Triple("b.png", "joy", "x.png")]
+    assert file_names(rows) == ["a.jpg__joy__x.png", "a.png__joy__x.png", "b__joy__x"]
+    assert file_names([*rows, rows[2]])[2:] == ["b__joy__x"] * 2  # the same result
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("identity,background\nben.png,scene.png\n")
+    with pytest.raises(ValueError, match=r"lacks the columns \['expression'\]"):
+        triples(folders["identities"], "labels", folders["backgrounds"], pairs, None, 0)
+
+
+def test_likeness_is_read_from_the_face_asked_for(model, cell):
+    """Beside a larger one, which is somebody else's."""
+    small, large = (cell(person, "Neutral")[0] for person in ("P001", "P002"))
+    alone = F.pad(F.interpolate(small[None], size=(150, 150), mode="area")[0], (30, 30, 75, 75), value=-1.0)
+    both = torch.cat([large, alone], dim=-1)
+    faces = model.encoders.mesh.find(both)
+    assert len(faces) == 2 and faces[0].points[:, 0].max() < 300 < faces[1].points[:, 0].min()
+    found = [code_of(model, both, face) for face in faces]
+    want = code_of(model, alone, model.encoders.mesh.find(alone)[0])
+    assert (found[1] - want).norm() < 0.2 * (found[0] - want).norm()
 
 
 def test_without_judges_they_are_left_out_and_named(model, folders, tmp_path):

@@ -5,8 +5,8 @@ import zipfile
 import pytest
 import torch
 from diffsfsr.models.frames import FRAMES, five_points
-from diffsfsr.training.data.prepare import Progress, prepare
-from diffsfsr.training.data.shards import Shards, frame_of, names_in
+from diffsfsr.training.data.prepare import prepare
+from diffsfsr.training.data.shards import Progress, Shards, frame_of, names_in
 
 KEPT = ["P001/0.jpg", "P001/1.jpg", "P002/0.jpg", "P002/1.jpg", "P003/0.jpg", "P003/1.jpg"]
 
