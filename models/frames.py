@@ -155,7 +155,8 @@ def resample(source: Tensor, points: Tensor, shrink: Tensor, mode: str = "bicubi
     source   (B or 1, C, H, W), in [-1, 1] if bicubic
     points   (B, h, w, 2) source pixels
     shrink   (B,) source pixels per step from one point to the next; above SHARP the source is low-pass filtered
-    mode     "bicubic", cut to [-1, 1], or "bilinear", which never leaves the range of the source
+    mode     "bicubic", cut to [-1, 1]; "sharp", bicubic too, crisper and some four times as fast; or "bilinear", which
+             never leaves the range of the source
     returns  (B, C, h, w), on the device and in the dtype of the source
     """
     home, pixels = source, _capable(source)
@@ -173,12 +174,20 @@ def resample(source: Tensor, points: Tensor, shrink: Tensor, mode: str = "bicubi
 def _read(pixels: Tensor, points: Tensor, mode: str) -> Tensor:
     size = points.new_tensor([pixels.shape[-1], pixels.shape[-2]])
 
+    def read(points: Tensor, mode: str) -> Tensor:
+        return _grid_sample(pixels, points * (2 / size) - 1, mode)  # -1 and 1 are the outer edges
+
     def bilinear(x: Tensor, y: Tensor) -> Tensor:
-        grid = torch.stack([x, y], -1) * (2 / size) - 1  # -1 and 1 are the outer edges
-        return F.grid_sample(pixels, grid, mode="bilinear", padding_mode="border", align_corners=False)
+        return read(torch.stack([x, y], -1), "bilinear")
 
     if mode == "bilinear":
-        return bilinear(*points.unbind(-1))
+        return read(points, mode)
+    if mode == "sharp":
+        # grid_sample's own kernel, Keys' with a = -3/4, bends a slope of 1 by f (f - 1/2) (f - 1). Points moved against
+        # that, by one step of Newton's, keep slopes straight to .002.
+        f = points - 0.5
+        f = f - f.floor()
+        return read(points - f * (f - 0.5) * (f - 1) / (3 * f * (f - 1) + 1.5), "bicubic").clamp(-1, 1)
     # Keys' cubic with a = -1/2, which keeps slopes straight (grid_sample's own has -3/4 and makes ripples in them).
     # Four pixels an axis are three reads: the two in the middle have positive weights, one bilinear read does both.
     first = (points - 0.5).floor() + 0.5
@@ -191,6 +200,22 @@ def _read(pixels: Tensor, points: Tensor, mode: str) -> Tensor:
         for at_y, weight_y in reads:
             found = found + (weight_x[..., 0] * weight_y[..., 1])[:, None] * bilinear(at_x[..., 0], at_y[..., 1])
     return found.clamp(-1, 1)
+
+
+def _grid_sample(pixels: Tensor, grid: Tensor, mode: str) -> Tensor:
+    """F.grid_sample; on the CPU it gives each picture one thread, so a single picture is read in parts."""
+    height, width = grid.shape[1:3]
+    parts = torch.get_num_threads() if len(grid) == 1 and grid.device.type == "cpu" else 1
+    if parts > 1:
+        grid = F.pad(grid.flatten(1, 2), (0, 0, 0, -height * width % parts)).unflatten(1, (parts, 1, -1))[0]
+    found = F.grid_sample(
+        pixels.expand(len(grid), -1, -1, -1), grid, mode=mode, padding_mode="border", align_corners=False
+    )
+    return (
+        found
+        if parts == 1
+        else found.permute(2, 1, 0, 3).flatten(2)[..., : height * width].unflatten(2, (height, width))
+    )
 
 
 def _scale_down(pixels: Tensor, points: Tensor, shrink: float, mode: str) -> tuple[Tensor, Tensor]:
@@ -206,7 +231,8 @@ def _scale_down(pixels: Tensor, points: Tensor, shrink: float, mode: str) -> tup
     pixels = pixels[..., top:bottom, left:right]
     small = max(1, round((bottom - top) / shrink)), max(1, round((right - left) / shrink))
     step = points.new_tensor([(right - left) / small[1], (bottom - top) / small[0]])
-    pixels = F.interpolate(pixels, size=small, mode=mode, align_corners=False, antialias=True)
+    filtered = "bilinear" if mode == "bilinear" else "bicubic"
+    pixels = F.interpolate(pixels, size=small, mode=filtered, align_corners=False, antialias=True)
     return pixels, (points - points.new_tensor([left, top])) / step
 
 

@@ -4,11 +4,12 @@ All that depends on the target's points alone is done once, however many photos 
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..frames import resample
-from .openings import eye, look, mouth, shows, smoothstep
-from .raster import rasterise, signed_areas
+from .openings import eyes, look, mouth, shows, smoothstep
+from .raster import Window, rasterise, signed_areas
 from .topology import LEFT_EYE, MOUTH, OUTLINE, RIGHT_EYE, TRIANGLES, strip
 from .trust import around, point_trust
 
@@ -24,33 +25,41 @@ DARK = (-0.75, -0.88, -0.88)  # the inside of a mouth without light, RGB
 JUMP = 1.5  # photo pixels between neighbours, in what they are elsewhere: more than this is a jump
 BEHIND = 0.1  # of the face's height: the seam lies so far behind the face, and hides nothing of it
 SMOOTHINGS = 4  # of the preference for a photo, each over a triangle's width
+MARGIN = 4  # pixels around the mesh, for soft edges
 POINTS = 478
 
 
 class Layout:
-    """B target meshes (B, 478, 3) in pictures of size x size pixels."""
+    """B target meshes (B, 478, 3) in pictures of size x size pixels. Planes are of the window: (B, ..., h, w, ...)."""
 
-    def __init__(self, target: Tensor, size: int):
+    def __init__(self, target: Tensor, size: int, window: Window | None = None):
         openings = [strip(edges) for edges in (LEFT_EYE, RIGHT_EYE, MOUTH)]
         triangles = [*TRIANGLES, *sum(openings, []), *_seam()]
         skin = len(TRIANGLES)
         ends = torch.tensor([skin] + [len(o) for o in openings]).cumsum(0).tolist()
         self.triangles = torch.tensor(triangles, device=target.device)
         self.skin = self.triangles[:skin]
-        self.size, self.count, self.target = size, len(target), extend(target)
+        self.size, self.target = size, extend(target)
+        self.window = window or Window.around(self.target, size, MARGIN)
         behind = torch.zeros_like(self.target)
         behind[:, POINTS:, 2] = BEHIND * (target[:, OUTLINE[18], :2] - target[:, OUTLINE[0], :2]).norm(dim=-1)[:, None]
         number = torch.arange(len(triangles), device=target.device)
         # where lids or lips are shut, the strips between them turn over or vanish
-        self.raster = rasterise(self.target + behind, self.triangles, size, (number >= skin) & (number < ends[-1]))
-        of = self.raster.triangle
-        self.within = [((of >= a) & (of < b)).nonzero()[:, 0] for a, b in zip(ends, ends[1:], strict=False)]
-        self.openings = [eye(target, 0), eye(target, 1), mouth(target)]
-        self.cover = soften(self.plane((of < ends[-1]).to(target)[:, None]))
-
-    def plane(self, values: Tensor) -> Tensor:
-        """(B, K, size, size) of values (N, K) of the covered pixels; 0 elsewhere."""
-        return self.raster.plane(values, self.count)
+        one_sided = (number >= skin) & (number < ends[-1])
+        self.raster = rasterise(self.target + behind, self.triangles, self.window, one_sided)
+        # 0 skin, 1 left eye, 2 right eye, 3 mouth, 4 seam
+        kind = torch.bucketize(self.raster.triangle, torch.tensor(ends, device=target.device), right=True)
+        kind = kind.index_select(0, self.raster.row)
+        both_eyes = [(kind == k).nonzero()[:, 0] for k in (1, 2)]
+        count = torch.cat([torch.full_like(p, k) for k, p in enumerate(both_eyes)]) * len(target)
+        eye_pixels, mouth_pixels = torch.cat(both_eyes), (kind == 3).nonzero()[:, 0]
+        self.openings = [
+            (eyes(target), eye_pixels, self.raster.faces(eye_pixels) + count),
+            (mouth(target), mouth_pixels, self.raster.faces(mouth_pixels)),
+        ]
+        planes = self.raster.plane(kind.to(target)[:, None], -1.0)[:, None, :, :, 0]
+        self.shown = planes >= 0  # (B, 1, h, w)
+        self.cover = (self.shown & (planes < 4)).to(target)
 
     def trust(self, source: Tensor, fit: Tensor | None) -> Tensor:
         """(B, V) trust at the points, seam included, for a photo that has the face's points at source (B, 478, 3)."""
@@ -69,27 +78,47 @@ class Layout:
         outline = found[:, OUTLINE] / on_outline.clamp(min=1e-3)
         return torch.cat([found, outline * HALFWAY * brow, torch.zeros_like(outline)], 1)
 
-    def opening_trust(self, source: Tensor, trust: Tensor) -> Tensor:
-        """(B, 3) how well a photo shows the left eye, the right eye and the inside of the mouth."""
-        photo = [eye(source, 0), eye(source, 1), mouth(source)]
-        rings = [list({*edges[0], *edges[1]}) for edges in (LEFT_EYE, RIGHT_EYE, MOUTH)]
-        seen = [shows(a, b) for a, b in zip(self.openings, photo, strict=True)]
-        return torch.stack([s * trust[:, ring].mean(1) for s, ring in zip(seen, rings, strict=True)], 1)
+    def opening_trust(self, source: Tensor, trust: Tensor) -> list[Tensor]:
+        """How well a photo shows the eyes (2 B,), first all left ones, and the inside of the mouth (B,)."""
+        around = [trust[:, [*edges[0], *edges[1]]].mean(1) for edges in (LEFT_EYE, RIGHT_EYE, MOUTH)]
+        (here, *_), (inside, *_) = self.openings
+        return [shows(here, eyes(source)) * torch.cat(around[:2]), shows(inside, mouth(source)) * around[2]]
 
     def read(self, source: Tensor, trust: Tensor, photo_size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
-        """Photo pixels (N, 2) that the covered pixels read, trust in them (N, 1), and their light (N, 1)."""
-        values = torch.cat([extend(source)[..., :2], trust[..., None]], -1)
+        """Which photo pixels the window's pixels read (B, h, w, 2), trust in them and their light (B, 1, h, w)."""
+        values = torch.cat([extend(source)[..., :2], trust[..., None], torch.ones_like(trust)[..., None]], -1)
         values = self.raster.interpolate(values)
-        flow, trust = values[:, :2].contiguous(), values[:, 2:].contiguous()
-        photo = [eye(source, 0), eye(source, 1), mouth(source)]
-        light = torch.ones_like(trust)
-        for here, there, pixels in zip(self.openings, photo, self.within, strict=True):
-            found, seen, lit = look(here, there, self.raster.centres(pixels), self.raster.picture[pixels])
-            flow[pixels], light[pixels, 0] = found, lit
-            trust[pixels, 0] *= seen
+        for (here, pixels, face), there in zip(self.openings, (eyes(source), mouth(source)), strict=True):
+            if len(pixels):
+                found, seen, lit = look(here, there, self.raster.centres(pixels), face)
+                values[pixels] = torch.cat([found, (values[pixels, 2] * seen)[:, None], lit[:, None]], 1)
+        nothing = torch.cat([source[..., :2].mean(1), torch.zeros_like(source[:, 0, :2])], 1)[:, None, None]
+        values = self.raster.plane(values, nothing)
+        flow = values[..., :2].contiguous()
+        trust, light = values[..., 2].contiguous()[:, None], values[..., 3].contiguous()[:, None]
         height, width = photo_size
-        room = torch.minimum(flow, flow.new_tensor([width, height]) - flow).amin(1, keepdim=True)
+        x, y = values[..., 0], values[..., 1]
+        room = x.minimum(width - x).minimum(y).minimum(height - y)[:, None]
         return flow, trust * smoothstep(room / (PHOTO_EDGE * min(height, width))), light
+
+    def sample(self, photo: Tensor, source: Tensor, flow: Tensor, light: Tensor) -> Tensor:
+        """(B, 3, h, w) the photo (B or 1, 3, H, W) where read() tells; 0 where nothing is shown."""
+        found = resample(photo, flow, self.shrink(source), "sharp")
+        dark = found.new_tensor(DARK)[:, None, None]
+        return torch.where(self.shown, dark + (found - dark) * light, 0)
+
+    def finish(self, picture: Tensor, flow: Tensor, source: Tensor) -> Tensor:
+        """Anti-aliasing of planes: where lids, lips or the nose cut off what lies behind."""
+        return smooth_jumps(picture, flow / self.shrink(source)[:, None, None, None], self.shown)
+
+    def whole(self, plane: Tensor) -> Tensor:
+        """(B, K, size, size) of a plane (B, K, h, w), 0 around it."""
+        w = self.window
+        return F.pad(plane, (w.left, self.size - w.left - w.width, w.top, self.size - w.top - w.height))
+
+    def soften(self, plane: Tensor) -> Tensor:
+        """Edges of planes (B, 1, h, w) made soft, over some two pixels where the picture has 512."""
+        return soften(plane, max(1, self.size // 256))
 
     def preference(self, trust: Tensor) -> Tensor:
         """(B, V) trust at the points, evened out over the mesh: what one photo is preferred to another by."""
@@ -98,25 +127,12 @@ class Layout:
             trust = (trust @ corner.T / 3) @ corner / corner.sum(0).clamp(min=1)
         return trust
 
-    def weigh(self, weights: Tensor, opening_weights: Tensor) -> Tensor:
-        """(N, 1) of weights (B, 478 and the seam) at the points; an opening has one weight, (B, 3), as a whole."""
+    def weigh(self, weights: Tensor, opening_weights: list[Tensor]) -> Tensor:
+        """(B, 1, h, w) of weights (B, V) at the points; an opening, as in opening_trust(), has one weight."""
         found = self.raster.interpolate(weights[..., None])
-        for k, pixels in enumerate(self.within):
-            found = found.index_copy(0, pixels, opening_weights[:, k][self.raster.picture[pixels], None])
-        return found
-
-    def sample(self, photo: Tensor, source: Tensor, flow: Tensor, light: Tensor) -> Tensor:
-        """(N, 3) the photo (B or 1, 3, h, w) at the photo pixels (N, 2) of the covered pixels, in a light (N, 1)."""
-        picture = self.raster.picture
-        counts = torch.bincount(picture, minlength=self.count)
-        slot = torch.arange(len(picture), device=picture.device) - (counts.cumsum(0) - counts)[picture]
-        rows = 16  # a list of pixels is read as a picture of so many rows
-        longest = -(-int(counts.max()) // rows) * rows
-        points = source[..., :2].mean(1, keepdim=True).repeat(1, max(longest, rows), 1)
-        points = points.index_put((picture, slot), flow)
-        found = resample(photo, points.unflatten(1, (rows, -1)), self.shrink(source))
-        dark = found.new_tensor(DARK)
-        return dark + (found.flatten(2)[picture, :, slot] - dark) * light
+        for (_, pixels, face), weight in zip(self.openings, opening_weights, strict=True):
+            found[pixels, 0] = weight[face]
+        return self.raster.plane(found)[..., 0][:, None]
 
     def shrink(self, source: Tensor) -> Tensor:
         """(B,) photo pixels per target pixel along a line, over the face as a whole."""
@@ -133,45 +149,44 @@ def extend(points: Tensor) -> Tensor:
     return torch.cat([points, outline + outward / 2, outline + outward], 1)
 
 
-def soften(plane: Tensor) -> Tensor:
-    """Edges of planes (B, 1, S, S) made soft: binomial weights over some two pixels at 512."""
-    for _ in range(max(1, plane.shape[-1] // 256)):
+def soften(plane: Tensor, times: int = 1) -> Tensor:
+    """Planes (B, K, h, w) blurred by binomial weights, 1 2 1 along both axes, so many times."""
+    for _ in range(times):
         for axis in (-1, -2):
-            ends = plane.narrow(axis, 0, 1), plane.narrow(axis, -1, 1)
-            wide = torch.cat([ends[0], plane, ends[1]], axis)
             length = plane.shape[axis]
-            plane = plane / 2 + (wide.narrow(axis, 0, length) + wide.narrow(axis, 2, length)) / 4
+            before = torch.cat([plane.narrow(axis, 0, 1), plane.narrow(axis, 0, length - 1)], axis)
+            after = torch.cat([plane.narrow(axis, 1, length - 1), plane.narrow(axis, -1, 1)], axis)
+            plane = plane / 2 + (before + after) / 4
     return plane
 
 
 def smooth_jumps(picture: Tensor, flow: Tensor, shown: Tensor) -> Tensor:
-    """Anti-aliasing: where lids, lips or the nose cut off what lies behind, neighbours read far apart places.
+    """Pictures (B, 3, h, w) blurred by binomial weights where neighbours read places that are far apart.
 
-    picture  (B, 3, S, S)
-    flow     (B, 2, S, S) in steps of 1 where nothing is stretched
-    shown    (B, 1, S, S) where both hold
+    flow   (B, h, w, 2) in steps of 1 where nothing is stretched
+    shown  (B, 1, h, w) bool: where both hold
     """
-    jumps = torch.zeros_like(flow[:, :1])
-    shown = shown > 0
-    for axis in (2, 3):
+    jumps = torch.zeros_like(flow[..., 0])
+    shown = shown[:, 0]
+    for axis in (1, 2):
         length = flow.shape[axis] - 1
-        step = (flow.narrow(axis, 1, length) - flow.narrow(axis, 0, length)).abs().amax(1, keepdim=True)
+        step = (flow.narrow(axis, 1, length) - flow.narrow(axis, 0, length)).abs_()
+        step = step[..., 0].maximum(step[..., 1])
         both = shown.narrow(axis, 1, length) & shown.narrow(axis, 0, length)
-        jump = (step - JUMP).clamp(0, 1) * both
+        jump = (step - JUMP).clamp_(0, 1) * both
         for start in (0, 1):
             part = jumps.narrow(axis, start, length)
             part.copy_(part.maximum(jump))
-    size = picture.shape[-1]
-    face, place = jumps.flatten(1).nonzero().unbind(1)
-    weights, around = 0, 0
-    flat, seen = picture.flatten(2), shown.flatten(1)
+    face, row, column = jumps.nonzero().unbind(1)
+    total, mean = 0, 0
     for down, share_y in ((-1, 1), (0, 2), (1, 1)):
         for right, share_x in ((-1, 1), (0, 2), (1, 1)):
-            at = (place // size + down).clamp(0, size - 1) * size + (place % size + right).clamp(0, size - 1)
-            weight = share_x * share_y * seen[face, at, None]
-            weights, around = weights + weight, around + weight * flat[face, :, at]
-    found = flat[face, :, place].lerp(around / weights, jumps.flatten(1)[face, place, None])
-    return flat.permute(0, 2, 1).index_put((face, place), found).permute(0, 2, 1).unflatten(2, (size, size))
+            at = face, (row + down).clamp(0, shown.shape[1] - 1), (column + right).clamp(0, shown.shape[2] - 1)
+            weight = share_x * share_y * shown[at][:, None]
+            total, mean = total + weight, mean + weight * picture.permute(0, 2, 3, 1)[at]
+    here = picture[face, :, row, column]
+    found = here.lerp(mean / total, jumps[face, row, column][:, None])
+    return picture.permute(0, 2, 3, 1).index_put((face, row, column), found).permute(0, 3, 1, 2)
 
 
 def _brow() -> list[float]:

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from .topology import LEFT_EYE, LEFT_IRIS, MOUTH, RIGHT_EYE, RIGHT_IRIS
 
-EYES = ((LEFT_EYE, LEFT_IRIS), (RIGHT_EYE, RIGHT_IRIS))
 NOSE = (168, 2)  # bridge and base
 # Shadow of lids and lashes, edge of the lips: pixels nearer to an edge than this are read as near to the photo's edge,
 # and no others are. Parts of the opening's units.
@@ -55,14 +54,15 @@ class Opening:
         return _height(self.upper, x, face), _height(self.lower, x, face)
 
 
-def eye(points: Tensor, side: int) -> Opening:
-    """Frame of the left (0) or right (1) eye of meshes (B, 478, 2 or more)."""
-    edges, iris = EYES[side]
-    centre, rim = points[:, iris[0], :2], points[:, iris[1:], :2]
-    radius = (rim - centre[:, None]).norm(dim=-1).mean(1).clamp(min=1e-3)
-    return _opening(
-        points, edges, centre, points[:, edges[0][-1], :2] - points[:, edges[0][0], :2], radius, radius, True
-    )
+def eyes(points: Tensor) -> Opening:
+    """Frames of all left, then of all right eyes of meshes (B, 478, 2 or more): of 2 B faces."""
+    found = []
+    for edges, iris in ((LEFT_EYE, LEFT_IRIS), (RIGHT_EYE, RIGHT_IRIS)):
+        centre, rim = points[:, iris[0], :2], points[:, iris[1:], :2]
+        radius = (rim - centre[:, None]).norm(dim=-1).mean(1).clamp(min=1e-3)
+        across = points[:, edges[0][-1], :2] - points[:, edges[0][0], :2]
+        found.append([centre, across, torch.stack([radius, radius], -1), *(points[:, edge, :2] for edge in edges)])
+    return _opening(*map(torch.cat, zip(*found, strict=True)), is_eye=True)
 
 
 def mouth(points: Tensor) -> Opening:
@@ -70,26 +70,17 @@ def mouth(points: Tensor) -> Opening:
     across = points[:, RIGHT_EYE[0][-1], :2] - points[:, LEFT_EYE[0][0], :2]
     height = (points[:, NOSE[1], :2] - points[:, NOSE[0], :2]).norm(dim=-1)
     middle = points[:, MOUTH[0][len(MOUTH[0]) // 2], :2]
-    width = across.norm(dim=-1)
-    return _opening(points, MOUTH, middle, across, width.clamp(min=1e-3), height.clamp(min=1e-3), False)
+    unit = torch.stack([across.norm(dim=-1), height], -1).clamp(min=1e-3)
+    return _opening(middle, across, unit, *(points[:, edge, :2] for edge in MOUTH), is_eye=False)
 
 
-def _opening(
-    points: Tensor,
-    edges: tuple[tuple[int, ...], ...],
-    origin: Tensor,
-    across: Tensor,
-    width: Tensor,
-    height: Tensor,
-    is_eye: bool,
-) -> Opening:
+def _opening(origin: Tensor, across: Tensor, unit: Tensor, upper: Tensor, lower: Tensor, is_eye: bool) -> Opening:
     axis = across / across.norm(dim=-1, keepdim=True).clamp(min=1e-3)
-    unit = torch.stack([width, height], -1)
-    upper, lower = (
-        torch.stack(_enter(points[:, edge, :2] - origin[:, None], axis[:, None], unit[:, None]), -1) for edge in edges
-    )
-    upper, lower = (torch.stack([e[..., 0].cummax(1).values, e[..., 1]], -1) for e in (upper, lower))
-    return Opening(origin, axis, unit, upper, lower, is_eye)
+    edges = []
+    for edge in (upper, lower):
+        x, y = _enter(edge - origin[:, None], axis[:, None], unit[:, None])
+        edges.append(torch.stack([x.cummax(1).values, y], -1))
+    return Opening(origin, axis, unit, *edges, is_eye)
 
 
 def look(target: Opening, photo: Opening, points: Tensor, face: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .openings import smoothstep
-from .raster import rasterise, signed_areas
+from .raster import Window, rasterise, signed_areas
 
-GRAZING, FACING = 0.1, 0.45  # cosine of the angle between surface and line of sight: no trust, full trust
+GRAZING, FACING = 0.15, 0.6  # cosine of the angle between surface and line of sight: no trust, full trust
 STRETCHED, SQUEEZED = (1.8, 6.0), (3.0, 10.0)  # area against that of the face as a whole: from full trust to none
 COARSE, SHARP = 1 / 8, 0.7  # photo pixels per target pixel along a line: no trust, full trust
 DEPTH_SIDE = 96  # pixels of the picture in which hidden points are looked for
@@ -70,8 +70,8 @@ def visible(photo: Tensor, triangles: Tensor) -> Tensor:
     low = xy.amin(1, keepdim=True)
     size = (xy.amax(1, keepdim=True) - low).amax(-1, keepdim=True).clamp(min=1e-6)  # (B, 1, 1)
     scaled = torch.cat([(xy - low) / size, photo[..., 2:] / size], -1) * DEPTH_SIDE
-    raster = rasterise(scaled, triangles, DEPTH_SIDE)
-    depth = raster.plane(raster.interpolate(scaled[..., 2:]), len(photo), fill=2.0 * DEPTH_SIDE)
+    raster = rasterise(scaled, triangles, Window(0, 0, DEPTH_SIDE, DEPTH_SIDE))
+    depth = raster.plane(raster.interpolate(scaled[..., 2:]), 2.0 * DEPTH_SIDE).permute(0, 3, 1, 2)
     # hidden is what lies behind all pixels around it, not what a nearer part just borders on
     depth = F.max_pool2d(depth, 5, stride=1, padding=2).flatten(1)
     place = scaled[..., :2].long().clamp(max=DEPTH_SIDE - 1)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .layout import Layout, smooth_jumps, soften
-from .raster import rasterise
+from .layout import MARGIN, Layout, extend, soften
+from .raster import Window, rasterise
 from .topology import LEFT_EYE, LIPS, MOUTH, RIGHT_EYE, TRIANGLES, mirror, strip
 
 SURER = 0.06  # where one photo's trust is ahead by this much, it gets e times the weight
@@ -44,9 +44,8 @@ def warp(photo: Tensor, source: Tensor, target: Tensor, size: int, *, fit: Tenso
         source = source.detach().float()
         layout = Layout(target.detach().float(), size)
         flow, trust, light = layout.read(source, layout.trust(source, fit), photo.shape[-2:])
-        trust, shown = layout.plane(trust), layout.plane(torch.ones_like(trust))
-    picture = layout.plane(layout.sample(photo, source, flow, light))
-    return _warped(picture, trust, layout.cover, layout.plane(flow), shown, layout.shrink(source))
+    picture = layout.finish(layout.sample(photo, source, flow, light), flow, source)
+    return _warped(layout, picture, trust, flow)
 
 
 def warp_photos(
@@ -67,7 +66,9 @@ def warp_photos(
         raise ValueError(f"got targets of shape {tuple(target.shape)}, want (B, {count} or 1, 478, 3)")
     _check(photos, sources, target.flatten(0, 1), alike=False)
     with torch.no_grad():
-        layouts = [Layout(points, size) for points in target.detach().float().unbind(1)]
+        target = target.detach().float()
+        window = Window.around(extend(target.flatten(0, 1)), size, MARGIN)
+        layouts = [Layout(points, size, window) for points in target.unbind(1)]
         layouts = layouts * (count // len(layouts))
         views = [(i, flipped) for flipped in ((False, True) if mirrored else (False,)) for i in range(count)]
         points, trusts, opening_trusts = [], [], []
@@ -81,24 +82,22 @@ def warp_photos(
             opening_trusts.append(layouts[i].opening_trust(there, trusts[-1]))
         behind = [LATER * i + MIRRORED * flipped for i, flipped in views]
         weights = _prefer([layouts[i].preference(t) for (i, _), t in zip(views, trusts, strict=True)], behind)
-        opening_weights = _prefer(opening_trusts, behind)
-    picture, trust, cover, flow, total, most = 0, 0, 0, 0, 0, 0
+        opening_weights = list(zip(*(_prefer(list(t), behind) for t in zip(*opening_trusts, strict=True)), strict=True))
+    picture, trust, flow, total, most = 0, 0, 0, 0, torch.zeros_like(layouts[0].cover)
     for k, (i, flipped) in enumerate(views):
-        if max(weights[k].max(), opening_weights[k].max()) < UNUSED:
+        if max(w.max() for w in (weights[k], *opening_weights[k])) < UNUSED:
             continue
         layout = layouts[i]
         with torch.no_grad():
             at, seen, light = layout.read(points[k], trusts[k], photos.shape[-2:])
-            at = torch.stack([width - at[:, 0], at[:, 1]], 1) if flipped else at
-            share = layout.weigh(weights[k], opening_weights[k])
-            weight = layout.plane(share)
-            flow = torch.where(weight > most, layout.plane(at), flow)
-            step = layout.shrink(points[k])
-            most, total = weight.maximum(torch.as_tensor(most)), total + weight
-            trust, cover = trust + layout.plane(share * seen), layout.cover.maximum(torch.as_tensor(cover))
-        picture = picture + layout.plane(share * layout.sample(photos[i : i + 1], points[k], at, light))
+            at = torch.cat([width - at[..., :1], at[..., 1:]], -1) if flipped else at
+            weight = layout.weigh(weights[k], opening_weights[k])
+            flow = torch.where((weight > most)[:, 0, :, :, None], at, flow)
+            most, total, trust = most.maximum(weight), total + weight, trust + weight * seen
+        found = layout.sample(photos[i : i + 1], points[k], at, light)
+        picture = picture + weight * layout.finish(found, at, points[k])
     total = total.clamp(min=1e-6)
-    return _warped(picture / total, trust / total, cover, flow, most > 0, step)
+    return _warped(layouts[0], picture / total, trust / total, flow)
 
 
 def region(points: Tensor, size: int, what: str) -> Tensor:
@@ -117,19 +116,21 @@ def region(points: Tensor, size: int, what: str) -> Tensor:
     with torch.no_grad():
         triangles = torch.tensor(parts[what], device=points.device)
         one_sided = torch.full((len(triangles),), what in ("mouth", "eyes"), device=points.device)
-        raster = rasterise(points.detach().float(), triangles, size, one_sided)
-        return soften(raster.plane(torch.ones_like(raster.weights[:, :1]), len(points)))
+        raster = rasterise(points.detach().float(), triangles, Window(0, 0, size, size), one_sided)
+        return soften(raster.plane(torch.ones_like(raster.along)).permute(0, 3, 1, 2), max(1, size // 256))
 
 
-def _warped(picture: Tensor, trust: Tensor, cover: Tensor, flow: Tensor, shown: Tensor, step: Tensor) -> Warped:
-    """step: (B,) photo pixels from one target pixel to the next where nothing is stretched."""
-    picture = smooth_jumps(picture, flow.detach() / step[:, None, None, None], shown)
-    return Warped(picture, soften(trust) * shown, cover, flow.permute(0, 2, 3, 1))
+def _warped(layout: Layout, picture: Tensor, trust: Tensor, flow: Tensor) -> Warped:
+    with torch.no_grad():
+        trust = layout.soften(trust) * layout.shown
+        flow = (flow * layout.shown[:, 0, :, :, None]).permute(0, 3, 1, 2)
+        planes = [layout.whole(plane) for plane in (trust, layout.soften(layout.cover), flow)]
+    return Warped(layout.whole(picture), planes[0], planes[1], planes[2].permute(0, 2, 3, 1))
 
 
 def _prefer(trusts: list[Tensor], behind: list[float]) -> Tensor:
-    """Weights (n, B, K), their sum over n is 1: high where a photo's trust, n times (B, K), is ahead of the others'."""
-    ahead = torch.stack(trusts) - torch.tensor(behind, device=trusts[0].device)[:, None, None]
+    """Weights (n, ...), their sum over n is 1: high where a photo's trust, n times (...), is ahead of the others'."""
+    ahead = torch.stack(trusts) - trusts[0].new_tensor(behind).reshape(-1, *[1] * trusts[0].ndim)
     return (ahead / SURER).softmax(0)
 
 

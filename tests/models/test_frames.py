@@ -3,7 +3,19 @@ import math
 import numpy as np
 import pytest
 import torch
-from diffsfsr.models.frames import FRAMES, align, crop, five_points, inside, invert, scale, transform, transform_mesh
+from diffsfsr.models.frames import (
+    FRAMES,
+    align,
+    crop,
+    five_points,
+    inside,
+    invert,
+    pixel_centres,
+    resample,
+    scale,
+    transform,
+    transform_mesh,
+)
 from torch.autograd import gradcheck
 
 
@@ -181,6 +193,34 @@ def test_slopes_stay_straight_when_enlarged():
     large = crop(slope, similarity(5.0, 0.0, (-20.0, -20.0)), 100)
     steps = large[0, 0, 50].diff()
     torch.testing.assert_close(steps, torch.full_like(steps, 1.8 / 31 / 5), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("mode", ["bicubic", "sharp", "bilinear"])
+def test_every_way_of_reading_keeps_slopes_straight_and_pixels_as_they_are(mode):
+    y, x = torch.meshgrid(torch.arange(30) + 0.5, torch.arange(40) + 0.5, indexing="ij")
+    slope = (0.03 * x - 0.02 * y).expand(1, 3, -1, -1) - 0.3
+    points = torch.rand(1, 7, 9, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([34, 24]) + 3
+    found = resample(slope, points, torch.ones(1), mode)
+    want = (0.03 * points[..., 0] - 0.02 * points[..., 1] - 0.3).expand_as(found)
+    torch.testing.assert_close(found, want, atol=3e-4, rtol=0)
+    pixels = random_picture(1, 3, 30, 40)
+    same = resample(pixels, pixel_centres(30, 40, pixels)[None], torch.ones(1), mode)
+    torch.testing.assert_close(same, pixels, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("mode", ["bicubic", "sharp", "bilinear"])
+def test_one_picture_reads_alike_with_any_number_of_threads(mode):
+    picture, threads = random_picture(1, 3, 20, 30), torch.get_num_threads()
+    points = torch.rand(1, 7, 9, 2, generator=torch.Generator().manual_seed(0)) * 22 - 1
+    found = []
+    try:
+        for count in (1, 2, 5):
+            torch.set_num_threads(count)
+            found.append(resample(picture, points, torch.ones(1), mode))
+    finally:
+        torch.set_num_threads(threads)
+    for other in found[1:]:
+        torch.testing.assert_close(other, found[0], atol=1e-6, rtol=0)
 
 
 def test_gradients():
