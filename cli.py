@@ -197,6 +197,14 @@ def estimates(args: argparse.Namespace) -> None:
     print(report(measure(args.checkpoint, args.data, args.limit, args.seed, device_of(args)), args.out))
 
 
+def shapes(args: argparse.Namespace) -> None:
+    from .evaluation.results.shape import table
+    from .models import DiffSFSR
+
+    for line in table(DiffSFSR.load(args.checkpoint, device=device_of(args)).encoders, args.people):
+        print(line, flush=True)
+
+
 def cost(args: argparse.Namespace) -> None:
     from .training.denoiser.cost import count
 
@@ -363,6 +371,11 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--limit", type=int, default=256, help="photos")
     sub.add_argument("--seed", type=int, default=0)
     sub.add_argument("--out", type=Path, help="CSV to which rows are added")
+
+    sub = command(shapes, "do moved meshes lie, read and hold as they should? on synthetic people, without a picture",
+                  anywhere)  # fmt: skip
+    sub.add_argument("--checkpoint", default="mini", help="whose neutral the labels' codes are added to")
+    sub.add_argument("--people", type=Path, help="openpeople's data/curated; left out, the installed one's")
 
     sub = command(cost, "count what a step of training the sd15 size takes, without taking it", anywhere)
     sub.add_argument("--frame", default="ffhq-512", choices=("ffhq-256", "ffhq-512"))

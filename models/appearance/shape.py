@@ -35,6 +35,10 @@ class Placement:
         """canonical (B, 478, 3) -> points (B, 478, 3) in pixels"""
         return self.scale[:, None, None] * (canonical @ self.rotation.mT) + self.shift[:, None]
 
+    def lift(self, points: Tensor) -> Tensor:
+        """The inverse: points (B, 478, 3) in pixels -> canonical (B, 478, 3)"""
+        return (points - self.shift[:, None]) @ self.rotation / self.scale[:, None, None]
+
 
 class ShapeModel(nn.Module):
     def __init__(self, mean: Tensor, steady: Tensor, motions: Tensor, response: Tensor, gain: Tensor, follow: Tensor):
@@ -68,7 +72,8 @@ class ShapeModel(nn.Module):
         rotation = (u * proper[:, None]) @ vh
         scale = (s * proper).sum(dim=1) / (weight * target.square()).sum()
         shift = centre[:, 0] - scale[:, None] * (rotation @ mean_centre)
-        return (points - shift[:, None]) @ rotation / scale[:, None, None], Placement(scale, rotation, shift)
+        placement = Placement(scale, rotation, shift)
+        return placement.lift(points), placement
 
     def amounts(self, blendshapes: Tensor) -> Tensor:
         """How far an expression (B, 51) moves a face along each motion (B, K), from where all blendshapes are 0."""

@@ -109,8 +109,7 @@ def test_words_are_read_from_the_moved_mesh_and_nothing_folds(model, faces, word
 
 def wanted_frontal(model, wanted, scene):
     """The wanted mesh in the canonical view of the scene, which is exactly where it was made."""
-    placement = model.canonical(scene)[1]
-    return (wanted - placement.shift[:, None]) @ placement.rotation / placement.scale[:, None, None]
+    return model.canonical(scene)[1].lift(wanted)
 
 
 def test_lids_meet_but_do_not_cross_irises_stay_round_and_follow_the_gaze(model, faces):
