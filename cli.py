@@ -372,8 +372,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--seed", type=int, default=0)
     sub.add_argument("--out", type=Path, help="CSV to which rows are added")
 
-    sub = command(shapes, "do moved meshes lie, read and hold as they should? on synthetic people, without a picture",
-                  anywhere)  # fmt: skip
+    sub = command(shapes, "do moved meshes lie, read and hold as they should? on synthetic people, without a picture")
     sub.add_argument("--checkpoint", default="mini", help="whose neutral the labels' codes are added to")
     sub.add_argument("--people", type=Path, help="openpeople's data/curated; left out, the installed one's")
 

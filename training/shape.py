@@ -2,7 +2,7 @@
 
 Each mesh is brought to the mean face by its steady points, and a person's meshes are compared with their own mean, so
 that nobody's shape takes part. Head pose, which the mesh network lets seep into shapes and readings, is an explanation
-beside the expression in every regression, and then left out. N meshes of people with two or more, K motions.
+beside the expression in every regression, and kept apart. N meshes of people with two or more, K motions.
 """
 
 import argparse
@@ -16,19 +16,24 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..models.appearance.shape import ShapeModel, features
+from ..models.appearance.shape import ShapeModel, features, turn_features
 from ..models.appearance.topology import LEFT_EYE, LEFT_IRIS, LIPS, OUTLINE, RIGHT_EYE, RIGHT_IRIS, TRIANGLES
 from ..models.faces.mesh import MEAN_FACE, Face, FaceMesh
 from ..models.faces.task_file import find_task_file
+from ..models.network.device import choose_device
 from ..models.pictures import decode_picture
 from .data.photos import Photos, person_of
 from .data.split import is_test_person
+from .progress import shown
 
 MOTIONS = 48
-TURNED = 25.0  # degrees of yaw or pitch; beyond, half of the mesh is a guess
+TURNED = 35.0  # degrees of yaw or pitch; beyond, half of the mesh is a guess
 RIDGE = 0.01  # for features of unit spread
 PRIOR = 0.01  # error of readings, squared, in the gain: what is less than this is not worth a motion of unit spread
+# Forehead and temples on the outline, from the viewer's left to the right.
+SKULL = (127, 162, 21, 54, 103, 67, 109, 10, 338, 297, 332, 284, 251, 389, 356)
 RIM = 0.5  # cosine of the angle to the viewer below which points near the outline belong to the rim
+GAUGES = 20  # faces, about, that the mean Jacobian is measured on
 STIFF = 100.0  # how much the rim is bent less than it was seen to
 # What keeps the person's place whatever the outline: brows and nose, beside eyes and lips.
 INNER = (70, 63, 105, 66, 107, 55, 65, 52, 53, 46, 300, 293, 334, 296, 336, 285, 295, 282, 283, 276,
@@ -60,19 +65,20 @@ class Meshes:
         return Meshes(people, self.points[rows], self.blendshapes[rows], self.pose[rows])
 
 
-def read_meshes(archives: list[Path], mesh: FaceMesh) -> Iterator[tuple[str, Face]]:
+def read_meshes(sources: list[Path], mesh: FaceMesh) -> Iterator[tuple[str, Face]]:
     """Person and largest face of every photo; left out: test people, names met before, what is no picture."""
-    done = set()
-    for photos in map(Photos, archives):
-        for name in photos.names:
-            if name in done or is_test_person(person_of(name)):
-                continue
-            done.add(name)
-            try:
-                picture = decode_picture(photos.read(name), name)
-            except ValueError:  # archives of ten thousand photos have broken ones
-                continue
-            yield from ((person_of(name), face) for face in mesh.find(picture, limit=1))
+    photos: dict[str, Photos] = {}
+    for source in map(Photos, sources):
+        photos |= {name: source for name in source.names if name not in photos}
+    for name, source in shown(photos.items(), "photos", len(photos)):
+        person = person_of(name)
+        if is_test_person(person):
+            continue
+        try:
+            picture = decode_picture(source.read(name), name)
+        except ValueError:  # archives of ten thousand photos have broken ones
+            continue
+        yield from ((person, face) for face in mesh.find(picture, limit=1))
 
 
 class Within:
@@ -93,40 +99,46 @@ class Within:
 
 def empty(mean: Tensor, steady: Tensor) -> ShapeModel:
     """A model that can bring meshes to the mean face, and nothing else yet."""
+    turning, motions = torch.zeros(5, *mean.shape), torch.zeros(1, *mean.shape)
     nothing = torch.zeros(1)
-    return ShapeModel(mean, steady, nothing, nothing, nothing, nothing).double()
+    return ShapeModel(mean, steady, turning, motions, nothing, nothing, nothing).double()
 
 
 def steady_points(mean: Tensor, points: Tensor, within: Within, rounds: int = 6) -> Tensor:
-    """Weight (478,) of each point in the fit to the mean face: one over its variance within persons, found by turns."""
+    """Weight (478,) of each point in the fit to the mean face: one over its variance within persons, found by turns.
+
+    Half of all weight is the skull's, so that hairlines stay where they are.
+    """
     steady = torch.ones(len(mean), dtype=torch.float64)
     for _ in range(rounds):
         moved = within(empty(mean, steady).canonical(points)[0])
         variance = moved.square().sum(dim=(0, 2)) / within.free
         steady = 1 / (variance + variance.min())  # no point is to decide alone
-    return steady / steady.sum()
+    skull = torch.zeros_like(steady)
+    skull[list(SKULL)] = 1 / len(SKULL)
+    return steady / steady.sum() / 2 + skull / 2
 
 
-def motions_and_response(shape: Tensor, blendshapes: Tensor, pose: Tensor, within: Within) -> tuple[Tensor, Tensor]:
+def motions_and_response(shape: Tensor, blendshapes: Tensor, turn: Tensor, within: Within) -> tuple[Tensor, Tensor]:
     """Principal motions (K, 478, 3) within persons, and the ridge of their amounts on features of blendshapes (F, K).
 
-    shape: (N, 478, 3) canonical
+    shape: (N, 478, 3) canonical; turn: (N, 5) turn_features
     """
-    change = within(shape)
+    change, turn = within(shape), within(turn)
     for iris in (LEFT_IRIS, RIGHT_IRIS):  # which turn, but stay round
         change[:, iris] = change[:, iris].mean(dim=1, keepdim=True)
     change = change.flatten(1)
-    turn = within(_pose_features(pose))
-    _, s, vh = torch.linalg.svd(change - turn @ torch.linalg.lstsq(turn, change).solution, full_matrices=False)
-    spread = s[:MOTIONS, None] / within.free**0.5
-    amounts = change @ (vh[:MOTIONS] / spread).mT
+    rest = change - turn @ torch.linalg.lstsq(turn, change).solution
+    variance, ways = torch.linalg.eigh(rest.mT @ rest / within.free)  # ascending
+    motions = (ways * variance.clamp(min=0).sqrt())[:, -MOTIONS:].mT.flip(0)
+    amounts = change @ (motions / motions.square().sum(dim=1, keepdim=True)).mT
     given = torch.cat([within(features(blendshapes)), turn], dim=1)
     scale = given.std(dim=0) + 1e-3
     root = within.weight[:, None].sqrt()
     x, y = given / scale * root, amounts * root
     ridge = RIDGE * within.weight.sum() * torch.eye(x.shape[1]).to(x)
     response = torch.linalg.solve(x.mT @ x + ridge, x.mT @ y) / scale[:, None]
-    return (vh[:MOTIONS] * spread).unflatten(1, shape.shape[1:]), response[: -turn.shape[1]]
+    return motions.unflatten(1, shape.shape[1:]), response[: -turn.shape[1]]
 
 
 def stiffened(motions: Tensor, mean: Tensor) -> Tensor:
@@ -152,9 +164,10 @@ def stiffened(motions: Tensor, mean: Tensor) -> Tensor:
     return torch.where(rim[:, None], torch.einsum("pq,kqc->kpc", smooth, motions), motions)
 
 
-def _pose_features(pose: Tensor) -> Tensor:
-    angle = pose / 20
-    return torch.cat([angle, angle.square(), angle[:, :1] * angle[:, 1:2]], dim=1)
+def bend_of_turns(shape: Tensor, turn: Tensor, within: Within) -> Tensor:
+    """(5, 478, 3) what features of yaw and pitch (N, 5) do to shapes whose expressions are taken off (N, 478, 3)."""
+    change = within(shape).flatten(1)
+    return torch.linalg.lstsq(within(turn), change).solution.unflatten(1, shape.shape[1:])
 
 
 def newton_gain(model: ShapeModel, shape: Tensor, mesh: FaceMesh, prior: float = PRIOR, step: float = 0.25) -> Tensor:
@@ -166,7 +179,7 @@ def newton_gain(model: ShapeModel, shape: Tensor, mesh: FaceMesh, prior: float =
     for motion in model.motions:
         ahead, behind = (model.read(shape + sign * step * motion, mesh) for sign in (1, -1))
         columns.append((ahead - behind).mean(dim=0) / (2 * step))
-    jacobian = torch.stack(columns, dim=1).double()  # (51, K)
+    jacobian = torch.stack(columns, dim=1).double().cpu()  # (51, K)
     return torch.linalg.solve(jacobian @ jacobian.mT + prior * torch.eye(len(jacobian)), jacobian)
 
 
@@ -197,12 +210,18 @@ def fit(meshes: Meshes, mesh: FaceMesh) -> ShapeModel:
     within = Within(meshes.people)
     mean = load_file(MEAN_FACE)["points"].double()
     steady = steady_points(mean, meshes.points.double(), within)
-    shape, _ = empty(mean, steady).canonical(meshes.points.double())
-    motions, response = motions_and_response(shape, meshes.blendshapes.double(), meshes.pose.double(), within)
+    shape, placement = empty(mean, steady).canonical(meshes.points.double())
+    turn, blendshapes = turn_features(placement.rotation), meshes.blendshapes.double()
+    motions, response = motions_and_response(shape, blendshapes, turn, within)
+    calm = shape - torch.einsum("nk,kpc->npc", features(blendshapes) @ response, motions)
+    turning = bend_of_turns(calm, turn, within)
+    shape = shape - torch.einsum("nf,fpc->npc", turn, turning)
+    motions[:, list(SKULL)] = 0  # that they move with brows is the network's idea
     motions = stiffened(motions, mean)
-    model = ShapeModel(mean, steady, motions, response, torch.zeros(51, len(motions)), following(mean))
-    model.gain = newton_gain(model, shape[:: max(len(shape) // 200, 1)].float(), mesh).float()
-    return model
+    model = ShapeModel(mean, steady, turning, motions, response, torch.zeros(51, len(motions)), following(mean))
+    gauges = shape[:: max(len(shape) // GAUGES, 1)].to(mesh.mean_face)
+    model.gain = newton_gain(model.to(gauges.device), gauges, mesh).float()
+    return model.cpu()
 
 
 def save(model: ShapeModel, path: Path) -> None:
@@ -213,10 +232,10 @@ def save(model: ShapeModel, path: Path) -> None:
 def shape(args: argparse.Namespace) -> None:
     """`train shape`: args.data are folders or .zip files of photos. Writes meshes and shape .safetensors."""
     args.out.mkdir(parents=True, exist_ok=True)
-    mesh = FaceMesh.load(find_task_file()).requires_grad_(False)
+    mesh = FaceMesh.load(find_task_file()).requires_grad_(False).to(choose_device(args.device))
     read = args.out / "meshes.safetensors"  # there already: the run goes on from it
     if not read.is_file():
         people, faces = zip(*read_meshes(args.data, mesh), strict=True)
-        columns = (torch.stack([getattr(face, name) for face in faces]) for name in ("points", "blendshapes", "pose"))
-        Meshes(list(people), *columns).save(read)
+        columns = ([getattr(face, name).cpu() for face in faces] for name in ("points", "blendshapes", "pose"))
+        Meshes(list(people), *map(torch.stack, columns)).save(read)
     save(fit(Meshes.load(read), mesh), args.out / "shape.safetensors")

@@ -95,8 +95,8 @@ def words(
 
 def table(encoders: Encoders, people_folder: Path | None = None) -> Iterator[str]:
     """A Markdown table, line by line, of the bundled model. people_folder: openpeople's; None: the installed one's"""
-    model, mesh, neutral = ShapeModel.load(), encoders.mesh, encoders.conditioner.neutral
-    codes = torch.stack([encoders.library.code(label) for label in encoders.library.labels])
+    model, mesh, neutral = ShapeModel.load().to(encoders.device), encoders.mesh, encoders.conditioner.neutral
+    codes = torch.stack([encoders.library.code(label) for label in encoders.library.labels]).to(neutral)
     folders = sorted(path for path in (people_folder or find_people()).iterdir() if path.is_dir())
     people = [read_person(mesh, folder) for folder in folders]
     yield "| from one reading to others | steps | error | change: mean (least) | word: mean (least) | folds |"

@@ -20,39 +20,43 @@ from .unfold import Unfold
 FILE = Path(__file__).parents[2] / "assets" / "shape.safetensors"
 READING = 100.0  # pixels that a unit of canonical length has where blendshapes are read; the reader knows no scale
 NOTHING = 1e-3  # blendshapes below this do not move a face more than in proportion
+MOST_TURNED = 40.0  # degrees of yaw and pitch up to which the bend grows
 ROUNDS = 5  # of weighing several photos against their mean
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a canonical mesh lies in a picture: points = scale * rotation @ canonical + shift."""
+    """Where a canonical mesh lies in a picture: points = scale * rotation @ (canonical + bend) + shift."""
 
     scale: Tensor  # (B,) pixels a unit of canonical length
     rotation: Tensor  # (B, 3, 3)
     shift: Tensor  # (B, 3) pixels
+    bend: Tensor  # (B, 478, 3) how the mesh network sees any face in another shape when the head is turned or nods
 
     def place(self, canonical: Tensor) -> Tensor:
         """canonical (B, 478, 3) -> points (B, 478, 3) in pixels"""
-        return self.scale[:, None, None] * (canonical @ self.rotation.mT) + self.shift[:, None]
+        return self.scale[:, None, None] * ((canonical + self.bend) @ self.rotation.mT) + self.shift[:, None]
 
     def lift(self, points: Tensor) -> Tensor:
         """The inverse: points (B, 478, 3) in pixels -> canonical (B, 478, 3)"""
-        return (points - self.shift[:, None]) @ self.rotation / self.scale[:, None, None]
+        return (points - self.shift[:, None]) @ self.rotation / self.scale[:, None, None] - self.bend
 
 
 class ShapeModel(nn.Module):
-    def __init__(self, mean: Tensor, steady: Tensor, motions: Tensor, response: Tensor, gain: Tensor, follow: Tensor):
+    def __init__(self, mean: Tensor, steady: Tensor, turning: Tensor, motions: Tensor, response: Tensor, gain: Tensor,
+                 follow: Tensor):  # fmt: skip
         """
         mean      (478, 3) the mean face
         steady    (478,) weight of each point in the fit to it
+        turning   (5, 478, 3) features of yaw and pitch to the bend of Placement
         motions   (K, 478, 3) of unit spread within persons; irises stay round
         response  (3 * 51, K) features of blendshapes to amounts of the motions
         gain      (51, K) what a reading still lacks to amounts of the motions
         follow    (478, len(OUTLINE)) how far each point goes along with those of the outline
         """
         super().__init__()
-        for name, value in (("mean", mean), ("steady", steady), ("motions", motions), ("response", response),
-                            ("gain", gain), ("follow", follow)):  # fmt: skip
+        for name, value in (("mean", mean), ("steady", steady), ("turning", turning), ("motions", motions),
+                            ("response", response), ("gain", gain), ("follow", follow)):  # fmt: skip
             self.register_buffer(name, value.float())
         self.unfold = Unfold()
 
@@ -72,7 +76,8 @@ class ShapeModel(nn.Module):
         rotation = (u * proper[:, None]) @ vh
         scale = (s * proper).sum(dim=1) / (weight * target.square()).sum()
         shift = centre[:, 0] - scale[:, None] * (rotation @ mean_centre)
-        placement = Placement(scale, rotation, shift)
+        bend = torch.einsum("bf,fpc->bpc", turn_features(rotation), self.turning)
+        placement = Placement(scale, rotation, shift, bend)
         return placement.lift(points), placement
 
     def amounts(self, blendshapes: Tensor) -> Tensor:
@@ -90,7 +95,7 @@ class ShapeModel(nn.Module):
         """Blendshapes (B, 51) of canonical meshes: tilted and turned heads are read upright and from the front."""
         return mesh.blendshapes(canonical * READING)
 
-    def refine(self, canonical: Tensor, wants: Tensor, mesh: FaceMesh, steps: int = 1) -> Tensor:
+    def refine(self, canonical: Tensor, wants: Tensor, mesh: FaceMesh, steps: int = 2) -> Tensor:
         """Steps towards a mesh that reads as wanted: Newton's with one Jacobian for all faces, and a Gaussian prior.
 
         No gradient is taken; a mesh that reads as wanted stays exactly as it is.
@@ -110,7 +115,7 @@ class ShapeModel(nn.Module):
         scene_blendshapes: Tensor,
         shape: float = 0.5,
         mesh: FaceMesh | None = None,
-        steps: int = 1,
+        steps: int = 2,
     ) -> Tensor:
         """The mesh that a person's face has in a scene with an expression.
 
@@ -165,3 +170,14 @@ def features(blendshapes: Tensor) -> Tensor:
     """(B, 51) -> (B, 3 * 51): themselves, their squares and roots, since the reader answers in curves of both kinds."""
     given = blendshapes.clamp(0, 1)
     return torch.cat([given, given.square(), (given + NOTHING).sqrt()], dim=1)
+
+
+def turn_features(rotation: Tensor) -> Tensor:
+    """Rotation (B, 3, 3) of the mean face -> (B, 5): yaw, pitch, their squares and product, in units of 20 degrees.
+
+    From where the head is seen; how it is tilted in the picture does not count, since crops are read upright.
+    """
+    x, y, z = rotation[:, 2].unbind(dim=1)  # the line of sight in the head's own axes
+    yaw, pitch = torch.atan2(x, z), torch.atan2(y, torch.hypot(x, z))
+    yaw, pitch = (angle.rad2deg().clamp(-MOST_TURNED, MOST_TURNED) / 20 for angle in (yaw, pitch))
+    return torch.stack([yaw, pitch, yaw.square(), pitch.square(), yaw * pitch], dim=1)

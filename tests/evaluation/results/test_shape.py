@@ -1,0 +1,28 @@
+"""The measures of moved meshes: what nearness, readings and folds of a known motion come out as."""
+
+import torch
+from diffsfsr.evaluation.people import find_people
+from diffsfsr.evaluation.results.shape import acted, correlation, read_person, words
+from diffsfsr.models.appearance.shape import ShapeModel
+from diffsfsr.models.expression.library import ExpressionLibrary
+from diffsfsr.models.network.checkpoint import ASSETS
+
+
+def test_the_bundled_map_moves_faces_nearer_to_their_true_meshes_and_reads_as_wanted(face_mesh):
+    people = [read_person(face_mesh, find_people() / name) for name in ("P002", "P008")]
+    library = ExpressionLibrary.load(ASSETS / "expressions.json")
+    codes = torch.stack([library.code(label) for label in library.labels[::27]])
+    model = ShapeModel.load()
+    rows = [*acted(model, face_mesh, people, 1), *words(model, face_mesh, people, library.neutral, codes, 1)]
+    assert [len(row.change) for row in rows] == [30, 14, 10, 10]
+    assert all(row.error < 0.55 for row in rows[:2]) and all(row.change.mean() > 0.85 for row in rows)
+    assert all(row.word.min() > 0.5 for row in rows[2:]) and not any(row.folds for row in rows)
+    model.response.zero_()
+    assert all(abs(row.error - 1) < 1e-3 for row in acted(model, face_mesh, people[:1], 0))
+
+
+def test_a_correlation_is_that_of_rows():
+    a = torch.rand(3, 51, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(correlation(a, torch.stack([2 * a[0] + 1, -a[1], a[2].flip(0)])),
+                          torch.stack([torch.corrcoef(torch.stack(pair))[0, 1] for pair in
+                                       ((a[0], a[0]), (a[1], -a[1]), (a[2], a[2].flip(0)))]), atol=1e-5)  # fmt: skip
