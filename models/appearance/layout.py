@@ -127,7 +127,7 @@ class Layout:
             trust = (trust @ corner.T / 3) @ corner / corner.sum(0).clamp(min=1)
         return trust
 
-    def weigh(self, weights: Tensor, opening_weights: list[Tensor]) -> Tensor:
+    def weigh(self, weights: Tensor, *opening_weights: Tensor) -> Tensor:
         """(B, 1, h, w) of weights (B, V) at the points; an opening, as in opening_trust(), has one weight."""
         found = self.raster.interpolate(weights[..., None])
         for (_, pixels, face), weight in zip(self.openings, opening_weights, strict=True):

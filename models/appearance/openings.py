@@ -22,7 +22,7 @@ WHITE_ROOM = 0.5  # the white of an eye in the photo against that of the target,
 EYE_SHUT, EYE_OPEN = 0.25, 0.8  # height between the lids over the iris's radius: an eye that shows nothing, enough
 MOUTH_SHUT, MOUTH_OPEN = 0.03, 0.1  # gap of the lips over the mouth's width: likewise
 MEETING = (0.02, 0.06)  # gap of the target's lips over the width: below they meet, above the photo's teeth are between
-LIPS_MEET = 0.5  # trust where lips meet that are apart in the photo
+LIPS_MEET = 0.7  # trust where lips meet that are apart in the photo
 
 
 @dataclass(frozen=True)

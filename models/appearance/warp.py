@@ -17,7 +17,7 @@ from .topology import LEFT_EYE, LIPS, MOUTH, RIGHT_EYE, TRIANGLES, mirror, strip
 
 SURER = 0.06  # where one photo's trust is ahead by this much, it gets e times the weight
 MIRRORED, LATER = 0.3, 0.02  # trust by which a mirrored photo, and each further photo, has to be ahead
-UNUSED = 0.02  # a photo with less weight than this at every point is not read
+UNUSED = 0.02  # weights below this are none, and a photo without any is not read
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,12 @@ def warp(photo: Tensor, source: Tensor, target: Tensor, size: int, *, fit: Tenso
     fit     (B, 478) 0..1, trust in each point for other reasons, such as an expression near the wanted one
     """
     _check(photo, source, target)
+    home, (photo, source, target, fit) = photo.device, _bring(photo, source, target, fit)
     with torch.no_grad():
-        source = source.detach().float()
-        layout = Layout(target.detach().float(), size)
+        layout = Layout(target, size)
         flow, trust, light = layout.read(source, layout.trust(source, fit), photo.shape[-2:])
     picture = layout.finish(layout.sample(photo, source, flow, light), flow, source)
-    return _warped(layout, picture, trust, flow)
+    return _warped(layout, picture, trust, layout.cover, flow, layout.shown, home)
 
 
 def warp_photos(
@@ -62,42 +62,41 @@ def warp_photos(
     returns   the flow is that of the photo with the largest weight
     """
     count, width = len(photos), photos.shape[-1]
-    if target.ndim != 4 or target.shape[1] not in (1, count):
-        raise ValueError(f"got targets of shape {tuple(target.shape)}, want (B, {count} or 1, 478, 3)")
+    if target.ndim != 4 or target.shape[1] not in (1, count) or len(sources) != count:
+        raise ValueError(
+            f"got {count} photos, points in {len(sources)} and targets of shape {tuple(target.shape)}, "
+            f"want points of each photo and targets (B, {count} or 1, 478, 3)"
+        )
     _check(photos, sources, target.flatten(0, 1), alike=False)
+    home, (photos, sources, target, fit) = photos.device, _bring(photos, sources, target, fit)
     with torch.no_grad():
-        target = target.detach().float()
         window = Window.around(extend(target.flatten(0, 1)), size, MARGIN)
         layouts = [Layout(points, size, window) for points in target.unbind(1)]
-        layouts = layouts * (count // len(layouts))
-        views = [(i, flipped) for flipped in ((False, True) if mirrored else (False,)) for i in range(count)]
-        points, trusts, opening_trusts = [], [], []
-        for i, flipped in views:
-            there = sources[i : i + 1].detach().float().expand(len(target), -1, -1)
-            one_fit = None if fit is None else fit[..., i, :].expand(len(target), -1)
-            if flipped:
-                there, one_fit = _flip(there, width), None if fit is None else one_fit[:, mirror()]
-            points.append(there)
-            trusts.append(layouts[i].trust(there, one_fit))
-            opening_trusts.append(layouts[i].opening_trust(there, trusts[-1]))
-        behind = [LATER * i + MIRRORED * flipped for i, flipped in views]
-        weights = _prefer([layouts[i].preference(t) for (i, _), t in zip(views, trusts, strict=True)], behind)
-        opening_weights = list(zip(*(_prefer(list(t), behind) for t in zip(*opening_trusts, strict=True)), strict=True))
+        layouts *= count // len(layouts)
+        views = [_view(layouts[i], i, False, sources[i], fit, width) for i in range(count)]
+        if mirrored:
+            views += [_view(layouts[i], i, True, sources[i], fit, width) for i in range(count)]
+        behind = sources.new_tensor([LATER * view.number + MIRRORED * view.flipped for view in views])
+        weights = _prefer([view.layout.preference(view.trust) for view in views], behind)
+        in_eyes, in_mouth = (
+            _prefer(list(t), behind) for t in zip(*(view.opening_trust for view in views), strict=True)
+        )
     picture, trust, flow, total, most = 0, 0, 0, 0, torch.zeros_like(layouts[0].cover)
-    for k, (i, flipped) in enumerate(views):
-        if max(w.max() for w in (weights[k], *opening_weights[k])) < UNUSED:
+    for view, *parts in zip(views, weights, in_eyes, in_mouth, strict=True):
+        if not any(part.any() for part in parts):
             continue
-        layout = layouts[i]
+        layout = view.layout
         with torch.no_grad():
-            at, seen, light = layout.read(points[k], trusts[k], photos.shape[-2:])
-            at = torch.cat([width - at[..., :1], at[..., 1:]], -1) if flipped else at
-            weight = layout.weigh(weights[k], opening_weights[k])
+            at, seen, light = layout.read(view.points, view.trust, photos.shape[-2:])
+            at = torch.cat([width - at[..., :1], at[..., 1:]], -1) if view.flipped else at
+            weight = layout.weigh(*parts)
             flow = torch.where((weight > most)[:, 0, :, :, None], at, flow)
             most, total, trust = most.maximum(weight), total + weight, trust + weight * seen
-        found = layout.sample(photos[i : i + 1], points[k], at, light)
-        picture = picture + weight * layout.finish(found, at, points[k])
+        found = layout.sample(photos[view.number, None], view.points, at, light)
+        picture = picture + weight * layout.finish(found, at, view.points)
     total = total.clamp(min=1e-6)
-    return _warped(layouts[0], picture / total, trust / total, flow)
+    cover = torch.stack([layout.cover for layout in layouts]).amax(0)
+    return _warped(layouts[0], picture / total, trust / total, cover, flow, most > 0, home)
 
 
 def region(points: Tensor, size: int, what: str) -> Tensor:
@@ -114,30 +113,61 @@ def region(points: Tensor, size: int, what: str) -> Tensor:
     if what not in parts:
         raise ValueError(f"got the region {what!r}, want one of {', '.join(parts)}")
     with torch.no_grad():
+        home, (points,) = points.device, _bring(points.detach())
         triangles = torch.tensor(parts[what], device=points.device)
         one_sided = torch.full((len(triangles),), what in ("mouth", "eyes"), device=points.device)
-        raster = rasterise(points.detach().float(), triangles, Window(0, 0, size, size), one_sided)
-        return soften(raster.plane(torch.ones_like(raster.along)).permute(0, 3, 1, 2), max(1, size // 256))
+        raster = rasterise(points, triangles, Window(0, 0, size, size), one_sided)
+        return soften(raster.plane(torch.ones_like(raster.along)).permute(0, 3, 1, 2), max(1, size // 256)).to(home)
 
 
-def _warped(layout: Layout, picture: Tensor, trust: Tensor, flow: Tensor) -> Warped:
+@dataclass(frozen=True)
+class _View:
+    """One of several photos, or its mirror image, and how well it shows the faces."""
+
+    layout: Layout
+    number: int
+    flipped: bool
+    points: Tensor  # (B, 478, 3)
+    trust: Tensor  # (B, V)
+    opening_trust: list[Tensor]
+
+
+def _view(layout: Layout, number: int, flipped: bool, source: Tensor, fit: Tensor | None, width: int) -> _View:
+    fit = None if fit is None else fit[..., number, :].expand(len(layout.target), -1)
+    if flipped:
+        source = source[mirror()]
+        source = torch.cat([width - source[:, :1], source[:, 1:]], -1)
+        fit = None if fit is None else fit[:, mirror()]
+    points = source.expand(len(layout.target), -1, -1)
+    trust = layout.trust(points, fit)
+    return _View(layout, number, flipped, points, trust, layout.opening_trust(points, trust))
+
+
+def _warped(
+    layout: Layout, picture: Tensor, trust: Tensor, cover: Tensor, flow: Tensor, shown: Tensor, home: torch.device
+) -> Warped:
     with torch.no_grad():
-        trust = layout.soften(trust) * layout.shown
-        flow = (flow * layout.shown[:, 0, :, :, None]).permute(0, 3, 1, 2)
-        planes = [layout.whole(plane) for plane in (trust, layout.soften(layout.cover), flow)]
-    return Warped(layout.whole(picture), planes[0], planes[1], planes[2].permute(0, 2, 3, 1))
+        trust = layout.soften(trust) * shown
+        flow = (flow * shown[:, 0, :, :, None]).permute(0, 3, 1, 2)
+        trust, cover, flow = (layout.whole(plane).to(home) for plane in (trust, layout.soften(cover), flow))
+    return Warped(layout.whole(picture).to(home), trust, cover, flow.permute(0, 2, 3, 1))
 
 
-def _prefer(trusts: list[Tensor], behind: list[float]) -> Tensor:
-    """Weights (n, ...), their sum over n is 1: high where a photo's trust, n times (...), is ahead of the others'."""
-    ahead = torch.stack(trusts) - trusts[0].new_tensor(behind).reshape(-1, *[1] * trusts[0].ndim)
-    return (ahead / SURER).softmax(0)
+def _bring(photo: Tensor, *others: Tensor | None) -> list[Tensor | None]:
+    """All on the photo's device if it is one whose scatter and sampling are known to work, else on the CPU."""
+    device = photo.device if photo.device.type in ("cpu", "cuda") else torch.device("cpu")
+    return [photo.to(device, torch.float32)] + [
+        t if t is None else t.detach().to(device, torch.float32) for t in others
+    ]
 
 
-def _flip(points: Tensor, width: int) -> Tensor:
-    """The points (B, 478, 3) of the mirror image of a picture that is `width` pixels wide."""
-    flipped = points[:, mirror()]
-    return torch.cat([width - flipped[..., :1], flipped[..., 1:]], -1)
+def _prefer(trusts: list[Tensor], behind: Tensor) -> Tensor:
+    """Weights (n, ...), of any sum: high where a photo's trust, n times (...), is ahead of the others'.
+
+    behind  (n,) trust by which each has to be ahead
+    """
+    ahead = torch.stack(trusts) - behind.reshape(-1, *[1] * trusts[0].ndim)
+    return ((ahead / SURER).softmax(0) - UNUSED).clamp(min=0)
 
 
 def _check(photo: Tensor, source: Tensor, target: Tensor, alike: bool = True) -> None:

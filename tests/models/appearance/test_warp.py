@@ -228,6 +228,18 @@ def test_one_photo_of_several_is_that_photo(face):
         torch.testing.assert_close(getattr(of_several, name), getattr(alone, name), atol=1e-4, rtol=0)
 
 
+def test_targets_may_differ_from_photo_to_photo(face):
+    photos, sources = smooth_picture(2), torch.cat([turn(face, 40), turn(face, -40)])
+    same = face[:, None].expand(2, 2, -1, -1) + torch.tensor([0.0, 3.0])[:, None, None, None]
+    each, shared = warp_photos(photos, sources, same, SIZE), warp_photos(photos, sources, same[:, :1], SIZE)
+    for name in ("picture", "trust", "cover", "flow"):
+        torch.testing.assert_close(getattr(each, name), getattr(shared, name), atol=1e-5, rtol=0)
+    single = warp_photos(photos, sources, same[1:], SIZE)
+    torch.testing.assert_close(each.picture[1:], single.picture, atol=1e-4, rtol=0)
+    with pytest.raises(ValueError, match="targets"):
+        warp_photos(photos, sources[:1], same, SIZE)
+
+
 def test_each_half_comes_from_the_photo_that_shows_it(face):
     photos = torch.stack([torch.full((3, SIZE, SIZE), -0.5), torch.full((3, SIZE, SIZE), 0.5)])
     sources = torch.cat([turn(face, 45), turn(face, -45)])
@@ -238,7 +250,9 @@ def test_each_half_comes_from_the_photo_that_shows_it(face):
     assert shades == pytest.approx([-0.5, 0.5], abs=0.02)
     inside = warped.trust[0, 0] > 0.2
     inside &= region(face, SIZE, "eyes")[0, 0] + region(face, SIZE, "mouth")[0, 0] == 0  # each from one photo
-    assert picture.diff(dim=1).abs()[inside[:, 1:] & inside[:, :-1]].max() < 0.3  # of 1: no seam
+    assert (
+        picture.diff(dim=1).abs()[inside[:, 1:] & inside[:, :-1]].max() < 0.4
+    )  # of 1: no seam, even where triangles are as small as below the nose
 
 
 def test_the_mirror_image_stands_in_for_a_hidden_half(face):
