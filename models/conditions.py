@@ -8,15 +8,13 @@ from torch import Tensor, nn
 
 from .network.config import STYLES, Config
 
-POSE_SCALE = (1 / 20, 1 / 20, 0.0)  # of yaw, pitch and roll in degrees, before they are mapped
-
 
 class Conditioner(nn.Module):
     """Maps identity, expression, head pose and style to tokens; what is not given is a learned token, never zero."""
 
     def __init__(self, config: Config):
         super().__init__()
-        self.context = config.context
+        self.context, self.code_gain, self.pose_scale = config.context, config.code_gain, config.pose_scale
         self.identity = mapper(config.identity_size, config.identity_tokens * config.context)
         self.expression = mapper(51, config.expression_tokens * config.context)
         self.pose = mapper(3, config.context)
@@ -38,16 +36,16 @@ class Conditioner(nn.Module):
         """
         identity    (B, D): unit vectors, concatenated
         expression  (B, 51): blendshapes minus neutral
-        pose        (B, 3): yaw, pitch, roll in degrees; roll is not read, since crops are upright
+        pose        (B, 3): yaw, pitch, roll in degrees; the bundled weights do not see roll, since crops are upright
         keep        (B, 3) bool: which of identity, expression and pose are given
         style       (B,) int64, index in STYLES; photo where None
         returns     (B, T, C)
         """
         style = torch.zeros(len(pose), dtype=torch.long, device=pose.device) if style is None else style
         tokens = [
-            (self.identity(identity * identity.shape[-1] ** 0.5), self.no_identity),
+            (self.identity(identity * self.code_gain), self.no_identity),
             (self.expression(expression / self.spread), self.no_expression),
-            (self.pose(pose * pose.new_tensor(POSE_SCALE)), self.no_pose),
+            (self.pose(pose * pose.new_tensor(self.pose_scale)), self.no_pose),
         ]
         chosen = [
             torch.where(keep[:, i, None, None], given.unflatten(-1, (-1, self.context)), absent)

@@ -206,7 +206,7 @@ class Encoders(nn.Module):
         inner = transform_mesh(points, matrix)  # (N, 478, 3)
         places = [(i, matrix[index == i]) for i in index.unique().tolist()]
         if mask is None:
-            masks = [face_mask(part, size) for part in inner.split(CHUNK)]
+            masks = [face_mask(part, size, *self.config.mask_margins) for part in inner.split(CHUNK)]
         else:
             masks = [self._own_mask(mask[i], inside, i) for i, inside in places]
         return CutOut(

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from .frames import pixel_centres
+from .network.config import MASK_MARGINS
 
 # MediaPipe's face oval, from the top of the forehead over the viewer's right cheek to the chin and back
 FACE_OVAL = (
@@ -16,7 +17,13 @@ FACE_OVAL = (
 TOP, CHIN = FACE_OVAL.index(10), FACE_OVAL.index(152)
 
 
-def face_mask(points: Tensor, size: int, dilation: float = 0.1, chin: float = 0.06, forehead: float = 0.12) -> Tensor:
+def face_mask(
+    points: Tensor,
+    size: int,
+    dilation: float = MASK_MARGINS[0],
+    chin: float = MASK_MARGINS[1],
+    forehead: float = MASK_MARGINS[2],
+) -> Tensor:
     """The region to regenerate: the convex hull of the face oval, dilated, with the forehead and room for the jaw.
 
     That the forehead and a little beyond the cheeks belong to it is read off published pictures; the numbers are ours.

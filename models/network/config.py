@@ -3,6 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 
+MASK_MARGINS = (0.1, 0.06, 0.12)
 STYLES = ("photo", "rendered")  # the style token: what kind of picture the face is to look like
 
 
@@ -27,6 +28,10 @@ class Config:
     autoencoder_widths: tuple[int, ...]
     autoencoder_layers: int
     tokens_in_time: bool = False  # the tokens are also added to the timestep's embedding, so that every layer has them
+    pose_scale: tuple[float, float, float] = (0.05, 0.05, 0.0)  # of yaw, pitch and roll; crops are upright
+    identity_gain: float | None = None  # what identity codes are multiplied by; None: the root of identity_size
+    strongest_expression: float = 1.35  # stronger codes are held back to it; in spreads, see Encoders.hold_back
+    mask_margins: tuple[float, float, float] = MASK_MARGINS  # dilation, chin and forehead, as in masks.face_mask
     face_fill: str = "grey"  # what the background has in place of its face: mid-grey, or the "light" that fell on it
     latent_rgb: tuple[tuple[float, float, float], ...] = ()  # (latent_channels, 3): latents to RGB in [-1, 1], previews
     latent_rgb_bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -41,6 +46,11 @@ class Config:
             raise ValueError(f'got prediction "{self.prediction}", want "v_prediction" or "epsilon"')
         if self.face_fill not in ("grey", "light"):
             raise ValueError(f'got face_fill "{self.face_fill}", want "grey" or "light"')
+        if len(self.pose_scale) != 3 or len(self.mask_margins) != 3:
+            raise ValueError(
+                f"got pose_scale {self.pose_scale} and mask_margins {self.mask_margins}, want three numbers each: "
+                "yaw, pitch, roll; dilation, chin, forehead"
+            )
         if len(self.attention) != len(self.widths):
             raise ValueError(f"got {len(self.attention)} attention flags for {len(self.widths)} levels, want one each")
 
@@ -48,6 +58,11 @@ class Config:
     def keeps_light(self) -> bool:
         """Whether the background keeps the light that fell on its face."""
         return self.face_fill == "light"
+
+    @property
+    def code_gain(self) -> float:
+        """What identity codes are multiplied by: of unit vectors, it makes numbers of unit variance."""
+        return self.identity_size**0.5 if self.identity_gain is None else self.identity_gain
 
     @property
     def tokens(self) -> int:

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 from diffsfsr.models.conditions import Conditioner
@@ -69,6 +71,15 @@ def test_expressions_are_measured_in_their_usual_spread(conditioner, codes):
     before = conditioner(identity, expression, pose, keep(*KEEP_ALL))
     conditioner.spread.mul_(2)
     torch.testing.assert_close(conditioner(identity, 2 * expression, pose, keep(*KEEP_ALL)), before)
+
+
+def test_the_config_says_in_which_units_codes_and_poses_are_seen(tiny, conditioner, codes):
+    identity, expression, pose = codes
+    other = Conditioner(dataclasses.replace(tiny, pose_scale=(0.1, 0.1, 0.0), identity_gain=2.0))
+    other.load_state_dict(conditioner.state_dict())
+    torch.testing.assert_close(
+        other(identity * 16**0.5 / 2, expression, pose / 2, keep(*KEEP_ALL)), conditioner(*codes, keep(*KEEP_ALL))
+    )
 
 
 def test_styles_differ_and_photo_is_the_usual_one(conditioner, codes):

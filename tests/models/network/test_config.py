@@ -22,6 +22,16 @@ def test_older_files_have_a_grey_face():
     assert Config.from_dict(values).face_fill == "grey"
 
 
+def test_files_that_do_not_say_how_codes_are_scaled_mean_what_all_of_them_were_trained_with():
+    values = mini().to_dict()
+    for name in ("pose_scale", "identity_gain", "strongest_expression", "mask_margins"):
+        del values[name]
+    old = Config.from_dict(values)
+    assert old == mini() and (old.pose_scale, old.code_gain, old.strongest_expression) == ((0.05, 0.05, 0), 384**0.5, 1.35)
+    assert old.mask_margins == (0.1, 0.06, 0.12)
+    assert mini(identity_size=96).code_gain == 96**0.5 and mini(identity_gain=3.0).code_gain == 3
+
+
 def test_unknown_and_missing_keys_are_named():
     values = mini().to_dict() | {"depth": 3}
     del values["frame"]
@@ -32,6 +42,8 @@ def test_unknown_and_missing_keys_are_named():
 @pytest.mark.parametrize("changes, words", [
     ({"prediction": "flow"}, 'got prediction "flow", want "v_prediction" or "epsilon"'),
     ({"face_fill": "black"}, 'got face_fill "black", want "grey" or "light"'),
+    ({"pose_scale": (0.05,)}, r"got pose_scale \(0.05,\)"),
+    ({"mask_margins": (0.1, 0.2)}, "dilation, chin, forehead"),
     ({"attention": (True,)}, "got 1 attention flags for 2 levels"),
 ])  # fmt: skip
 def test_values_that_cannot_be_are_refused(changes, words):
