@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from comfy.sd import VAE
 
 
+HOOKS = ("sampler_pre_cfg_function", "sampler_cfg_function", "sampler_post_cfg_function")
 TOGETHER = 32  # faces in one batch; the frames of a video are sampled in parts
 
 
@@ -44,7 +45,9 @@ class Scale:
 class TwoStepGuider(comfy.samplers.CFGGuider):
     """null + identity_scale (identity - null) + expression_scale (full - identity), on estimates of the clean latents.
 
-    A branch whose weight is zero is not run, so equal scales cost as much as plain guidance, and give the same.
+    The host's hooks (before, in place of and after its guidance) see this as plain guidance from null to one estimate
+    on the way to full, with the larger of the two scales; so they always run, and nothing jumps where the scales become
+    equal. Without hooks, branches whose weight is zero are not run, and equal scales cost as much as plain guidance.
     """
 
     def set_conds(self, positive: list, middle: list, negative: list) -> None:
@@ -57,23 +60,49 @@ class TwoStepGuider(comfy.samplers.CFGGuider):
         sigma = float(timestep[0])
         who, what = self.identity_scale.at(sigma), self.expression_scale.at(sigma)
         full, identity, null = (self.conds[name] for name in ("positive", "middle", "negative"))
-        if who == what == 0:
-            pair = null, null, 1.0
-        elif what == 0:
-            pair = null, identity, who
-        elif math.isclose(who, what):
-            pair = null, full, what
-        elif math.isclose(who, 1):
-            pair = identity, full, what
-        else:
-            outputs = comfy.samplers.calc_cond_batch(
-                self.inner_model, [null, identity, full], x, timestep, model_options
-            )
-            guided = comfy.samplers.cfg_function(
-                self.inner_model, outputs[1], outputs[0], who, x, timestep, model_options, cond=identity, uncond=null
-            )
-            return guided + what * (outputs[2] - outputs[1])
+        pair = None
+        if not any(model_options.get(hook) for hook in HOOKS):
+            if who == what == 0:
+                pair = null, null, 1.0
+            elif what == 0:
+                pair = null, identity, who
+            elif math.isclose(who, what):
+                pair = null, full, what
+            elif math.isclose(who, 1):
+                pair = identity, full, what
+        if pair is None:
+            pair, model_options = (null, full, max(who, what)), self.merging(who, what, model_options)
         return comfy.samplers.sampling_function(self.inner_model, x, timestep, *pair, model_options, seed)
+
+    def merging(self, who: float, what: float, model_options: dict) -> dict:
+        """Options with which the host's guidance from null to full is guidance in two steps.
+
+        With s, the larger scale, the formula is null + s (towards - null), where
+        towards = null + who / s (identity - null) + what / s (full - identity): full itself where the scales are equal.
+        """
+        largest = max(who, what)
+        to_identity, to_full = (who / largest, what / largest) if largest else (1.0, 1.0)
+        full, identity, null = (self.conds[name] for name in ("positive", "middle", "negative"))
+
+        def calculate(arguments: dict) -> list[Tensor]:
+            conds, inner = arguments["conds"], model_options.get("sampler_calc_cond_batch_function")
+            ours = len(conds) == 2 and conds[0] is full and conds[1] is null  # a hook may ask for other branches
+            if ours and to_identity != to_full:
+                conds = [full, null, identity]
+            if inner is not None:
+                outputs = inner(arguments | {"conds": conds, "model_options": model_options})
+            else:
+                others = arguments["input"], arguments["sigma"], model_options
+                outputs = comfy.samplers.calc_cond_batch(arguments["model"], conds, *others)
+            if not ours or to_identity == to_full:
+                return outputs
+            at_full, at_null, at_identity = outputs
+            towards = at_null + to_identity * (at_identity - at_null) + to_full * (at_full - at_identity)
+            return [towards, at_null]
+
+        # nothing may be left out at a scale of 1: hooks look at both estimates there as they do beside it
+        own = {"sampler_calc_cond_batch_function": calculate, "disable_cfg1_optimization": True}
+        return model_options | own
 
 
 def sample(

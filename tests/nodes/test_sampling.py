@@ -116,7 +116,7 @@ def test_seed_decides(draw):
 
 
 def test_patches_of_the_model_are_honoured(draw, model):
-    """A guidance patch sees the scale of every pair; the wired MODEL stays as it was."""
+    """A guidance patch sees the larger scale; the wired MODEL stays as it was."""
     plain, patched, scales = draw(1.0, 2.0), model.clone(), []
 
     def no_guidance(arguments):
@@ -124,10 +124,61 @@ def test_patches_of_the_model_are_honoured(draw, model):
         return arguments["cond"]
 
     patched.set_model_sampler_cfg_function(no_guidance)
-    weak = draw(1.0, 2.0, model=patched)
-    assert scales and all(math.isclose(scale, 2.0) for scale in scales)
+    weak = draw(2.0, 2.0, model=patched)
     torch.testing.assert_close(weak, draw(1.0, 1.0))
+    draw(1.0, 2.0, model=patched)
+    assert len(scales) == 8 and all(math.isclose(scale, 2.0) for scale in scales)
     assert torch.equal(draw(1.0, 2.0), plain)
+
+
+@pytest.mark.parametrize(("who", "what"), [(2, 2), (2, 1.5), (1, 2), (2, 0), (0, 2), (1, 1), (0, 0)])
+def test_hooks_run_once_in_every_step_at_any_scales(draw, model, who, what):
+    calls, patched = Counter(), model.clone()
+
+    def count(name, give):
+        def hook(arguments):
+            calls[name] += 1
+            return give(arguments)
+
+        return hook
+
+    patched.set_model_sampler_pre_cfg_function(count("before", lambda arguments: arguments["conds_out"]))
+    patched.set_model_sampler_cfg_function(
+        count(
+            "in place",
+            lambda given: given["uncond"] + given["cond_scale"] * (given["cond"] - given["uncond"]),
+        )
+    )
+    patched.set_model_sampler_post_cfg_function(count("after", lambda arguments: arguments["denoised"]))
+    drawn = draw(who, what, steps=6, model=patched)
+    assert calls == {"before": 6, "in place": 6, "after": 6}
+    torch.testing.assert_close(drawn, draw(who, what, steps=6), atol=2e-3, rtol=1e-3)  # hooks that change nothing
+
+
+@pytest.fixture(params=["RescaleCFG", "Mahiro", "APG", "PerturbedAttentionGuidance"])
+def patched(request, host, run, model):
+    """The MODEL, through one of the host's own nodes for guidance."""
+    if request.param == "RescaleCFG":  # of the host's older kind of nodes
+        return host.nodes.NODE_CLASS_MAPPINGS[request.param]().patch(model, 0.7)[0]
+    settings = {"APG": dict(eta=0.5, norm_threshold=5.0, momentum=-0.5), "PerturbedAttentionGuidance": dict(scale=2.0)}
+    return run(request.param, model=model, **settings.get(request.param, {}))[0]
+
+
+@pytest.mark.parametrize(("who", "what"), [(2.0, 2.0), (1.0, 2.0), (1.0, 1.0)])
+def test_pictures_change_little_where_scales_change_little(draw, patched, who, what):
+    at, more, less, far = (
+        draw(who, scale, model=patched, steps=2) for scale in (what, what + 0.001, what - 0.001, what + 0.05)
+    )
+    assert max((more - at).abs().max(), (less - at).abs().max()) < 0.1 * (far - at).abs().max()
+
+
+def test_equal_scales_are_the_hosts_ksampler_under_its_patches(host, draw, patched, conditionings, inputs):
+    positive, _, negative = conditionings
+    with torch.inference_mode():
+        (latent,) = host.nodes.common_ksampler(
+            patched, 5, 4, 2.5, "euler", "simple", positive, negative, inputs[3]
+        )  # fmt: skip
+    assert torch.equal(draw(2.5, 2.5, model=patched), latent["samples"])
 
 
 @pytest.fixture
