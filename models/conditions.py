@@ -1,12 +1,23 @@
-"""Codes to tokens for the denoiser's cross-attention (ours; the paper does not say how its embeddings enter).
+"""What the denoiser is told: codes as tokens for its cross-attention (ours; the paper does not say how its embeddings
+enter), and planes beside the noisy latents (paper: mask and background).
 
 B batch, D length of the identity code, C channels of a token, T tokens: identity, expression, pose, style.
 """
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from .network.config import STYLES, Config
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What the denoiser is given beside noisy latents and their time."""
+
+    tokens: Tensor  # (B, T, C)
+    planes: dict[str, Tensor]  # those of config.planes by name, each (B, 1 or latent channels, h, w)
 
 
 class Conditioner(nn.Module):

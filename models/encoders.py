@@ -224,6 +224,13 @@ class Encoders(nn.Module):
         given, mask = background.crop, background.mask
         return remove_face(given, mask, light_on_face(given, mask) if self.config.keeps_light else 0.0)
 
+    def planes(self, background: CutOut) -> dict[str, Tensor]:
+        """What the checkpoint's network is given beside the noisy latents, in pixels: (N, 1 or 3, S, S) by name."""
+        planes = {"mask": background.mask, "background": self.masked_crop(background)}
+        if missing := set(self.config.planes) - planes.keys():
+            raise ValueError(f"this version has no {', '.join(sorted(missing))} for the checkpoint; update the pack")
+        return {name: planes[name] for name in self.config.planes}
+
     def tokens(self, identity: Identity | None, expression: Expression | None, background: CutOut) -> Tokens:
         """What is None is read from the background's own face: reenactment only, or swap only.
 

@@ -6,14 +6,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .codes import Background, Expression, Identity, repeat_background
+from .codes import Background, CutOut, Expression, Identity, repeat_background
 from .compositing import paste_faces
+from .conditions import Conditions
 from .encoders import Encoders, Tokens
 from .faces.choice import STOP
 from .faces.task_file import find_task_file
 from .network.autoencoder import build_autoencoder
 from .network.checkpoint import fill, read_checkpoint, resolve_checkpoint
-from .network.denoiser import Denoiser, shrink_mask
+from .network.config import PICTURES
+from .network.denoiser import Denoiser, shrink_plane
 from .network.sampling import Predictor, SamplingStep, ddim, guide, noise_for, start
 from .network.schedule import Schedule
 
@@ -97,16 +99,23 @@ class DiffSFSR:
     ) -> Iterator[SamplingStep]:
         """The denoising loop, a step at a time."""
         device, count = tokens.full.device, len(tokens.full)
-        latents = [self.encode(x.to(device)) for x in (self.encoders.masked_crop(background), background.crop)]
-        background = repeat_background(background, count)
-        masked, whole = (z.expand(count, -1, -1, -1) for z in latents)
-        mask = shrink_mask(background.mask.to(device))
-        predict = self.guided(tokens, mask, masked, identity_scale, expression_scale)
-        noise = noise_for(range(seed, seed + len(mask)), tuple(masked.shape[1:])).to(device)
+        repeat_background(background, count)  # says so where they are too many or too few
+        whole, planes = self.encode(background.crop.to(device)), self.planes(background)
+        whole, *each = (z.expand(count, -1, -1, -1) for z in (whole, *planes.values()))
+        predict = self.guided(tokens, dict(zip(planes, each, strict=True)), identity_scale, expression_scale)
+        noise = noise_for(range(seed, seed + count), tuple(whole.shape[1:])).to(device)
         yield from ddim(predict, start(noise, whole, self.schedule), self.schedule, steps)
 
+    def planes(self, background: CutOut) -> dict[str, Tensor]:
+        """What the denoiser is given beside the noisy latents, (N, 1 or C, S/8, S/8) by name."""
+        device = self.encoders.device
+        return {
+            name: self.encode(plane.to(device)) if name in PICTURES else shrink_plane(name, plane.to(device))
+            for name, plane in self.encoders.planes(background).items()
+        }
+
     def guided(
-        self, tokens: Tokens, mask: Tensor, masked: Tensor, identity_scale: float, expression_scale: float
+        self, tokens: Tokens, planes: dict[str, Tensor], identity_scale: float, expression_scale: float
     ) -> Predictor:
         """The denoiser under two-step guidance; branches whose weight is zero are not run."""
         branches = {
@@ -115,13 +124,14 @@ class DiffSFSR:
             "full": expression_scale,
         }
         used = [name for name, weight in branches.items() if weight != 0]
-        stacked = torch.cat([getattr(tokens, name) for name in used])
+        n = len(used)
+        stacked = Conditions(
+            torch.cat([getattr(tokens, name) for name in used]),
+            {name: plane.repeat(n, 1, 1, 1) for name, plane in planes.items()},
+        )
 
         def predict(z: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-            n = len(used)
-            output = self.denoiser(
-                z.repeat(n, 1, 1, 1), t.repeat(n), stacked, mask.repeat(n, 1, 1, 1), masked.repeat(n, 1, 1, 1)
-            )
+            output = self.denoiser(z.repeat(n, 1, 1, 1), t.repeat(n), stacked)
             outputs = dict(zip(used, output.chunk(n), strict=True))
             null, identity, full = (outputs.get(name, torch.zeros_like(z)) for name in branches)
             output = guide(null, identity, full, identity_scale, expression_scale)

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import comfy.model_management
 from comfy_api.latest import io
-from torch import cat
+from torch import Tensor, cat
 
 from ..models.codes import CutOut, Expression, Identity, repeat_background
 from ..models.encoders import CHUNK
+from ..models.network.config import PICTURES
 from .compat import only_known
+from .native import plane_key
 from .pictures import to_image
 from .wires import CATEGORY, BackgroundType, DiffSFSRType, ExpressionType, IdentityType, Loaded
 
@@ -84,15 +86,15 @@ def condition(
         )
     tokens = encoders.tokens(identity, expression, background)
     count, device = len(tokens.full), comfy.model_management.intermediate_device()
-    # raw latents, (N, C, h, w): the host scales them itself; the noise is laid over those of the whole crop
-    latents, whole = (
-        cat([vae.encode(to_image(part)) for part in crops.split(CHUNK)])
-        for crops in (encoders.masked_crop(background), background.crop)
-    )
-    background = repeat_background(background, count)
-    extra = {
-        "concat_latent_image": latents.expand(count, -1, -1, -1),
-        "concat_mask": background.mask,  # (B, 1, S, S): the host shrinks and rounds it
-    }
+    repeat_background(background, count)  # says so where they are too many or too few
+
+    def encode(crops: Tensor) -> Tensor:
+        """Raw latents, (N, C, h, w): the host scales them itself."""
+        return cat([vae.encode(to_image(part)) for part in crops.split(CHUNK)])
+
+    extra = {}
+    for name, plane in encoders.planes(background).items():  # of one channel (N, 1, S, S): the host shrinks them
+        extra[plane_key(name)] = (encode(plane) if name in PICTURES else plane).expand(count, -1, -1, -1)
+    whole = encode(background.crop)  # which the noise is laid over
     conditionings = [[[each.to(device), dict(extra)]] for each in (tokens.full, tokens.identity_only, tokens.null)]
     return *conditionings, {"samples": whole.expand(count, -1, -1, -1).to(device)}

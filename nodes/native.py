@@ -11,12 +11,17 @@ import comfy.sd
 import comfy.supported_models_base
 import comfy.utils
 from comfy.model_patcher import ModelPatcher
-from torch import Tensor
+from torch import Tensor, cat
 
-from ..models.network.config import Config
+from ..models.network.config import PICTURES, Config
 from .compat import load_weights, patch_model
 
 PREDICTIONS = {"v_prediction": comfy.model_base.ModelType.V_PREDICTION, "epsilon": comfy.model_base.ModelType.EPS}
+
+
+def plane_key(name: str) -> str:
+    """Under which a CONDITIONING has a plane; mask and background where the host's inpainting models have them."""
+    return {"mask": "concat_mask", "background": "concat_latent_image"}.get(name, f"concat_{name}")
 
 
 class LatentFormat(comfy.latent_formats.LatentFormat):
@@ -29,7 +34,28 @@ class LatentFormat(comfy.latent_formats.LatentFormat):
 
 
 class DiffSFSRModel(comfy.model_base.BaseModel):
-    """The host's own, whose vector beside the timestep is made of the tokens (models/network/denoiser.py)."""
+    """The host's own, whose vector beside the timestep is made of the tokens, with the config's planes beside the noisy
+    latents (models/network/denoiser.py)."""
+
+    planes: dict[str, int]  # names and channels, in their order
+
+    def concat_cond(self, **conditions: object) -> Tensor:
+        """All planes in their order. What a conditioning does not bring is zero; mask and background are the host's."""
+        noise = conditions["noise"]
+        mask, background = super().concat_cond(**conditions).split([1, noise.shape[1]], dim=1)
+        found = {"mask": mask, "background": background}
+        for name, channels in self.planes.items():
+            plane = conditions.get(plane_key(name))
+            if name in found:
+                continue
+            if plane is None:
+                found[name] = noise.new_zeros(len(noise), channels, *noise.shape[2:])
+                continue
+            plane = self.process_latent_in(plane) if name in PICTURES else plane
+            if plane.shape[2:] != noise.shape[2:]:
+                plane = comfy.utils.common_upscale(plane, noise.shape[-1], noise.shape[-2], "area", "center")
+            found[name] = comfy.utils.resize_to_batch_size(plane, len(noise)).to(mask)
+        return cat([found[name] for name in self.planes], dim=1)
 
     def encode_adm(self, cross_attn: Tensor | None = None, **conditions: object) -> Tensor | None:
         if cross_attn is None or self.diffusion_model.num_classes is None:
@@ -46,7 +72,7 @@ class DiffSFSRModelConfig(comfy.supported_models_base.BASE):
     def __init__(self, config: Config):
         super().__init__(host_unet_config(config))
         self.latent_format = LatentFormat(config)
-        self.prediction = PREDICTIONS[config.prediction]
+        self.prediction, self.planes = PREDICTIONS[config.prediction], config.plane_channels
 
     def model_type(self, state_dict, prefix=""):
         return self.prediction
@@ -54,6 +80,7 @@ class DiffSFSRModelConfig(comfy.supported_models_base.BASE):
     def get_model(self, state_dict, prefix="", device=None):
         model = DiffSFSRModel(self, model_type=self.prediction, device=device)
         model.set_inpaint()
+        model.planes = self.planes
         return model
 
 
@@ -67,7 +94,7 @@ def host_unet_config(config: Config) -> dict:
         raise ValueError(f"got denoiser widths {config.widths}, want multiples of the first and of 32")
     return {
         "image_size": 32,  # asked for, not read
-        "in_channels": 2 * config.latent_channels + 1,  # latents, mask, background latents
+        "in_channels": config.inputs,
         "out_channels": config.latent_channels,
         "model_channels": first,
         "channel_mult": [width // first for width in config.widths],

@@ -4,6 +4,10 @@ import dataclasses
 from dataclasses import dataclass
 
 MASK_MARGINS = (0.1, 0.06, 0.12)
+# what a network can be given beside the noisy latents, pixel by pixel: the mask and the trust in the selfie have one
+# channel, pictures as many as latents
+PLANES = ("mask", "background", "selfie", "trust")
+PICTURES = ("background", "selfie")
 STYLES = ("photo", "rendered")  # the style token: what kind of picture the face is to look like
 
 
@@ -28,6 +32,7 @@ class Config:
     autoencoder_widths: tuple[int, ...]
     autoencoder_layers: int
     tokens_in_time: bool = False  # the tokens are also added to the timestep's embedding, so that every layer has them
+    planes: tuple[str, ...] = ("mask", "background")  # of PLANES, in the order of the network's inputs
     pose_scale: tuple[float, float, float] = (0.05, 0.05, 0.0)  # of yaw, pitch and roll; crops are upright
     identity_gain: float | None = None  # what identity codes are multiplied by; None: the root of identity_size
     strongest_expression: float = 1.35  # stronger codes are held back to it; in spreads, see Encoders.hold_back
@@ -46,6 +51,8 @@ class Config:
             raise ValueError(f'got prediction "{self.prediction}", want "v_prediction" or "epsilon"')
         if self.face_fill not in ("grey", "light"):
             raise ValueError(f'got face_fill "{self.face_fill}", want "grey" or "light"')
+        if len(set(self.planes)) != len(self.planes) or not set(self.planes) <= set(PLANES):
+            raise ValueError(f"got the planes {self.planes}, want some of {', '.join(PLANES)}, each once")
         if len(self.pose_scale) != 3 or len(self.mask_margins) != 3:
             raise ValueError(
                 f"got pose_scale {self.pose_scale} and mask_margins {self.mask_margins}, want three numbers each: "
@@ -63,6 +70,16 @@ class Config:
     def code_gain(self) -> float:
         """What identity codes are multiplied by: of unit vectors, it makes numbers of unit variance."""
         return self.identity_size**0.5 if self.identity_gain is None else self.identity_gain
+
+    @property
+    def plane_channels(self) -> dict[str, int]:
+        """Channels of each plane, in the order of the network's inputs."""
+        return {name: self.latent_channels if name in PICTURES else 1 for name in self.planes}
+
+    @property
+    def inputs(self) -> int:
+        """Channels that the denoiser is given: noisy latents and all planes."""
+        return self.latent_channels + sum(self.plane_channels.values())
 
     @property
     def tokens(self) -> int:

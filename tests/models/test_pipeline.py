@@ -4,6 +4,7 @@ import pytest
 import torch
 from diffsfsr import models
 from diffsfsr.models.codes import Identity
+from diffsfsr.models.conditions import Conditions
 from diffsfsr.models.encoders import Encoders
 from diffsfsr.models.expression.library import ExpressionLibrary
 from diffsfsr.models.identity.recogniser import Recogniser
@@ -82,12 +83,20 @@ def test_a_batch_is_its_singles_with_the_seeds_that_follow(model, person, backgr
 @pytest.mark.parametrize("scales", [(1, 1), (0, 0), (1, 0), (1.5, 1.5), (2.0, 1.5)])
 def test_branches_without_weight_are_left_out_and_nothing_changes(model, person, background, scales):
     tokens = model.encoders.tokens(person, model.expression("joy"), background)
-    mask, masked = shrink_mask(background.mask), model.encode(model.encoders.masked_crop(background))
-    z, t = torch.randn(masked.shape, generator=torch.Generator().manual_seed(0)), torch.tensor([600])
-    branches = [model.denoiser(z, t, own, mask, masked) for own in (tokens.null, tokens.identity_only, tokens.full)]
+    planes = model.planes(background)
+    z, t = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(0)), torch.tensor([600])
+    each = (tokens.null, tokens.identity_only, tokens.full)
+    branches = [model.denoiser(z, t, Conditions(own, planes)) for own in each]
     wanted = model.schedule.clean_and_noise(guide(*branches, *scales), z, t, "v_prediction")
-    got = model.guided(tokens, mask, masked, *scales)(z, t)
+    got = model.guided(tokens, planes, *scales)(z, t)
     torch.testing.assert_close(got, wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_planes_are_the_shrunk_mask_and_the_latents_of_the_crop_without_its_face(model, background):
+    planes = model.planes(background)
+    assert list(planes) == ["mask", "background"]
+    assert torch.equal(planes["mask"], shrink_mask(background.mask))
+    assert torch.equal(planes["background"], model.encode(model.encoders.masked_crop(background)))
 
 
 def test_scales_and_codes_are_heard(model, person, background):

@@ -4,9 +4,10 @@ import dataclasses
 
 import pytest
 import torch
+from diffsfsr.models.conditions import Conditions
 from diffsfsr.models.network.autoencoder import build_autoencoder
 from diffsfsr.models.network.config import Config, mini
-from diffsfsr.models.network.denoiser import Denoiser, shrink_mask
+from diffsfsr.models.network.denoiser import Denoiser, shrink_mask, shrink_plane
 from diffsfsr.models.network.schedule import Schedule
 
 pytestmark = pytest.mark.host
@@ -73,7 +74,8 @@ def test_clean_estimate_is_the_same_through_the_hosts_sampling_code(config, deno
     raw, tokens = torch.randn_like(z), torch.randn(2, 10, config.context)
     mask = torch.zeros(2, 1, 128, 128)
     mask[:, :, 21:90, 30:101] = 1
-    output = denoiser(z, t, tokens, shrink_mask(mask), raw * config.latent_scale)
+    planes = {"mask": shrink_mask(mask), "background": raw * config.latent_scale}
+    output = denoiser(z, t, Conditions(tokens, planes))
     want, _ = schedule.clean_and_noise(output, z, t, config.prediction)
 
     conditions = model.model.extra_conds(
@@ -93,6 +95,31 @@ def test_without_a_background_the_host_puts_in_mid_grey_and_a_full_mask(config, 
     )
     assert (mask == 1).all()
     assert torch.equal(grey[0, :, 3, 5], torch.arange(config.latent_channels) * config.latent_scale)
+
+
+def test_further_planes_come_through_the_hosts_conditioning(native, config):
+    """In any order; a plane that a conditioning does not bring is zero."""
+    config = dataclasses.replace(config, planes=("trust", "background", "selfie", "mask"))
+    wider = randomise(Denoiser(config), 4)
+    host_model = native.load_model(config, wider.unet.state_dict(), torch.zeros(config.latent_channels)).model
+    z, raw, selfie = torch.randn(3, 2, config.latent_channels, 16, 16)
+    mask, trust = (torch.rand(2, 1, 128, 128) > 0.5).float(), torch.rand(2, 1, 128, 128)
+    tokens, t, schedule = torch.randn(2, 10, config.context), torch.tensor([400, 400]), Schedule()
+    a, s = schedule.at(t, z)
+    for given in ({"concat_selfie": selfie, "concat_trust": trust}, {}):
+        planes = {
+            "mask": shrink_mask(mask),
+            "background": raw * config.latent_scale,
+            "selfie": (selfie if given else torch.zeros_like(selfie)) * config.latent_scale,
+            "trust": shrink_plane("trust", trust) if given else torch.zeros(2, 1, 16, 16),
+        }
+        want, _ = schedule.clean_and_noise(wider(z, t, Conditions(tokens, planes)), z, t, config.prediction)
+        conditions = host_model.extra_conds(
+            concat_latent_image=raw, concat_mask=mask, noise=z, cross_attn=tokens, device="cpu", **given
+        )
+        inputs = {name: condition.process_cond(2, area=None).cond for name, condition in conditions.items()}
+        got = host_model.apply_model(z / a, (s / a).flatten(), **inputs)
+        torch.testing.assert_close(got, want, atol=1e-3, rtol=0)
 
 
 def test_autoencoder_is_the_same_network(native, config, autoencoder):

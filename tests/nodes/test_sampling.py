@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 import torch
+from diffsfsr.models.conditions import Conditions
 from diffsfsr.models.network.config import mini
 from diffsfsr.models.network.denoiser import Denoiser, shrink_mask
 from diffsfsr.models.network.sampling import ddim, guide
@@ -68,11 +69,10 @@ def test_guidance_is_the_formula_and_the_steps_are_those_of_the_command_line(dra
     """Every way of skipping a branch, against models/network/sampling.py with all three branches."""
     tokens, background, mask, _ = inputs
     schedule = Schedule()
+    planes = {"mask": shrink_mask(mask), "background": background * CONFIG.latent_scale}
 
     def predict(z, t):
-        full, identity, null = (
-            denoiser(z, t, each, shrink_mask(mask), background * CONFIG.latent_scale) for each in tokens
-        )
+        full, identity, null = (denoiser(z, t, Conditions(each, planes)) for each in tokens)
         return schedule.clean_and_noise(guide(null, identity, full, who, what), z, t, CONFIG.prediction)
 
     noise = torch.randn(background.shape, generator=torch.Generator().manual_seed(5))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from diffsfsr.cli import main
+from diffsfsr.models.conditions import Conditions
 from diffsfsr.models.network.autoencoder import build_autoencoder
 from diffsfsr.models.network.checkpoint import ASSETS, fill, read_checkpoint
 from diffsfsr.models.network.config import sd15
@@ -80,7 +81,9 @@ def test_the_networks_read_are_those_of_the_host(files, originals, name):
             else inpainting(torch.cat([z, mask, background], dim=1), t.float(), context=tokens)
         )
         assert want.std() > 0.1
-        torch.testing.assert_close(denoiser(z, t, tokens, mask, background), want, atol=1e-3, rtol=1e-3)
+        torch.testing.assert_close(
+            denoiser(z, t, Conditions(tokens, {"mask": mask, "background": background})), want, atol=1e-3, rtol=1e-3
+        )
         network = build_autoencoder(config.autoencoder_widths, 2, 4, config.latent_scale)
         fill(network, autoencoder, "autoencoder")
         pictures = torch.rand(1, 3, 64, 64) * 2 - 1

@@ -14,6 +14,7 @@ from diffusers.models.unets.unet_2d_blocks import UNetMidBlock2D, UpDecoderBlock
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from ...models.conditions import Conditions
 from ...models.frames import FRAMES
 from ...models.network.autoencoder import build_autoencoder
 from ...models.network.config import Config, sd15
@@ -124,11 +125,12 @@ def count(frame: str, batch: int, lora: int, checkpointing: bool, losses: str, e
 def count_denoiser(model: Model, config: Config) -> tuple[float, float, Kept]:
     """Of one picture: operations there, there and back, and what is kept."""
     side, kept = FRAMES[config.frame].size // 8, Kept(config.heads)
-    z, mask = torch.empty(1, config.latent_channels, side, side), torch.empty(1, 1, side, side)
+    z = torch.empty(1, config.latent_channels, side, side)
+    planes = {name: torch.empty(1, channels, side, side) for name, channels in config.plane_channels.items()}
     with FlopCounterMode(display=False) as counter:
         with kept.counting(model, (ResnetBlock2D, BasicTransformerBlock)):
             tokens = torch.empty(1, config.tokens, config.context, requires_grad=True)
-            output = model.denoiser(z, torch.zeros(1, dtype=torch.long), tokens, mask, z)
+            output = model.denoiser(z, torch.zeros(1, dtype=torch.long), Conditions(tokens, planes))
         there = counter.get_total_flops()
         output.sum().backward()
     return there, counter.get_total_flops(), kept

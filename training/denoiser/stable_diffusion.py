@@ -3,14 +3,15 @@
 Keys are renamed by diffusers' own conversion; its config is read off the weights, so that no hub is asked.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
-import torch
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ...models.network.config import Config, sd15
+from ...models.network.denoiser import widen
 
 UNET, VAE = "model.diffusion_model.", "first_stage_model."
 FIRST = f"{UNET}input_blocks.0.0.weight"  # (320, 4 or 9, 3, 3)
@@ -45,7 +46,7 @@ def read_stable_diffusion(path: Path, **changes) -> tuple[Config, Weights, Weigh
     unet = convert_ldm_unet_checkpoint(weights, {"layers_per_block": config.layers})
     levels = [None] * len(config.autoencoder_widths)  # only counted
     vae = convert_ldm_vae_checkpoint(weights, {"down_block_types": levels, "up_block_types": levels})
-    return config, unet | {"conv_in.weight": widen(unet["conv_in.weight"], config)}, vae
+    return config, unet | {"conv_in.weight": with_planes(unet["conv_in.weight"], config)}, vae
 
 
 def shape_of(weights: Weights) -> dict:
@@ -74,14 +75,15 @@ def shape_of(weights: Weights) -> dict:
     }
 
 
-def widen(weight: Tensor, config: Config) -> Tensor:
-    """First convolution (W, C, 3, 3) -> (W, 2 C + 1, 3, 3), inputs z_t, mask, background; the new ones count nothing.
+def with_planes(weight: Tensor, config: Config) -> Tensor:
+    """First convolution (W, C or 2 C + 1, 3, 3) -> (W, config.inputs, 3, 3); new planes count nothing.
 
-    That of an inpainting checkpoint has them already, in this order.
+    That of an inpainting checkpoint has mask and background already, in this order.
     """
-    channels, wanted = config.latent_channels, 2 * config.latent_channels + 1
-    if weight.shape[1] == wanted:
-        return weight
-    if weight.shape[1] != channels:
-        raise ValueError(f"got a UNet with {weight.shape[1]} input channels, want {channels} or {wanted} (inpainting)")
-    return torch.cat([weight, weight.new_zeros(len(weight), wanted - channels, *weight.shape[2:])], dim=1)
+    plain, inpainting = replace(config, planes=()), replace(config, planes=("mask", "background"))
+    for before in (plain, inpainting):
+        if weight.shape[1] == before.inputs:
+            return widen(weight, before, config)
+    raise ValueError(
+        f"got a UNet with {weight.shape[1]} input channels, want {plain.inputs} or {inpainting.inputs} (inpainting)"
+    )

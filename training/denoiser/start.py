@@ -17,6 +17,7 @@ from ...models.identity.recogniser import Recogniser, compound_code
 from ...models.network.autoencoder import build_autoencoder
 from ...models.network.checkpoint import ASSETS, fill, read_checkpoint
 from ...models.network.config import Config, mini
+from ...models.network.denoiser import widen
 from ..autoencoder.train import load_autoencoder
 from ..data.dataset import Dataset
 from .stable_diffusion import is_stable_diffusion, read_stable_diffusion
@@ -99,6 +100,14 @@ def build_model(start: Start, config: Config, data: Dataset, faces: Callable[[],
         weights["identity.0.weight"] = translate(weights["identity.0.weight"], start, faces)
         fill(model.conditioner, weights, "conditioner")
     return model.train().requires_grad_(True)
+
+
+def with_planes(start: Start, planes: Sequence[str]) -> Start:
+    """The same start for a network that is given other planes (config.PLANES); what is new counts nothing yet."""
+    config, unet = dataclasses.replace(start.config, planes=tuple(planes)), start.unet
+    if unet is not None:
+        unet = unet | {"conv_in.weight": widen(unet["conv_in.weight"], start.config, config)}
+    return dataclasses.replace(start, config=config, unet=unet)
 
 
 def trained_model(start: Start) -> Model:

@@ -9,7 +9,7 @@ from diffusers.models.attention_processor import AttnProcessor
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
-from ...models.conditions import Conditioner
+from ...models.conditions import Conditioner, Conditions
 from ...models.network.config import Config
 from ...models.network.denoiser import Denoiser
 from ...models.network.precision import autocast
@@ -32,7 +32,8 @@ class Model(nn.Module):
 
     def forward(self, z: Tensor, t: Tensor, batch: Batch) -> Tensor:
         tokens = self.conditioner(batch.identity, batch.expression, batch.pose, batch.keep, batch.style)
-        return self.denoiser(z, t, tokens, batch.mask, batch.background)
+        planes = {name: getattr(batch, name) for name in self.config.planes}
+        return self.denoiser(z, t, Conditions(tokens, planes))
 
 
 @dataclass

@@ -32,6 +32,13 @@ def test_files_that_do_not_say_how_codes_are_scaled_mean_what_all_of_them_were_t
     assert mini(identity_size=96).code_gain == 96**0.5 and mini(identity_gain=3.0).code_gain == 3
 
 
+def test_files_that_name_no_planes_were_trained_on_mask_and_background():
+    values = mini().to_dict()
+    del values["planes"]
+    assert Config.from_dict(values).planes == ("mask", "background") and Config.from_dict(values).inputs == 16 + 1 + 16
+    assert mini(planes=("trust", "selfie")).plane_channels == {"trust": 1, "selfie": 16}
+
+
 def test_unknown_and_missing_keys_are_named():
     values = mini().to_dict() | {"depth": 3}
     del values["frame"]
@@ -42,6 +49,8 @@ def test_unknown_and_missing_keys_are_named():
 @pytest.mark.parametrize("changes, words", [
     ({"prediction": "flow"}, 'got prediction "flow", want "v_prediction" or "epsilon"'),
     ({"face_fill": "black"}, 'got face_fill "black", want "grey" or "light"'),
+    ({"planes": ("mask", "depth")}, r"got the planes \('mask', 'depth'\), want some of mask, background, selfie"),
+    ({"planes": ("mask", "mask")}, "each once"),
     ({"pose_scale": (0.05,)}, r"got pose_scale \(0.05,\)"),
     ({"mask_margins": (0.1, 0.2)}, "dilation, chin, forehead"),
     ({"attention": (True,)}, "got 1 attention flags for 2 levels"),

@@ -1,7 +1,10 @@
+import dataclasses
+
 import pytest
 import torch
-from diffsfsr.models.conditions import Conditioner
-from diffsfsr.models.network.denoiser import Denoiser, shrink_mask
+from diffsfsr.models.conditions import Conditioner, Conditions
+from diffsfsr.models.network.config import PLANES
+from diffsfsr.models.network.denoiser import Denoiser, shrink_mask, shrink_plane, widen
 
 
 @pytest.fixture
@@ -15,6 +18,10 @@ def inputs(generator, tiny):
     }  # fmt: skip
 
 
+def answer_of(denoiser: Denoiser, z, t, tokens, **planes) -> torch.Tensor:
+    return denoiser(z, t, Conditions(tokens, planes))
+
+
 @pytest.fixture(scope="module")
 def trained(tiny):
     """A denoiser and a conditioner after one step of training on noise."""
@@ -22,35 +29,65 @@ def trained(tiny):
     denoiser, conditioner = Denoiser(tiny), Conditioner(tiny)
     optimiser = torch.optim.Adam([*denoiser.parameters(), *conditioner.parameters()], lr=1e-2)
     tokens = conditioner(torch.randn(4, 16), torch.randn(4, 51), torch.randn(4, 3), torch.ones(4, 3, dtype=torch.bool))
-    answer = denoiser(
-        torch.randn(4, 4, 8, 8), torch.full((4,), 300), tokens, torch.ones(4, 1, 8, 8), torch.randn(4, 4, 8, 8)
-    )
+    planes = {"mask": torch.ones(4, 1, 8, 8), "background": torch.randn(4, 4, 8, 8)}
+    answer = denoiser(torch.randn(4, 4, 8, 8), torch.full((4,), 300), Conditions(tokens, planes))
     (answer - torch.randn(4, 4, 8, 8)).square().mean().backward()
     optimiser.step()
     return denoiser.eval().requires_grad_(False), conditioner.eval().requires_grad_(False)
 
 
 def test_a_fresh_denoiser_answers_exactly_zero(tiny, inputs):
-    answer = Denoiser(tiny)(**inputs)
+    answer = answer_of(Denoiser(tiny), **inputs)
     assert answer.shape == inputs["z"].shape and not answer.any()
 
 
 def test_channels_are_in_the_hosts_order_for_inpainting(tiny):
-    assert Denoiser(tiny).unet.conv_in.in_channels == 4 + 1 + 4
+    seen, denoiser = [], Denoiser(tiny)
+    denoiser.unet.conv_in.register_forward_pre_hook(lambda layer, given: seen.append(given[0]))
+    z, mask, background = (torch.full((1, n, 8, 8), float(i)) for i, n in enumerate((4, 1, 4)))
+    answer_of(denoiser, z, torch.tensor([5]), torch.zeros(1, 7, tiny.context), background=background, mask=mask)
+    assert denoiser.unet.conv_in.in_channels == 4 + 1 + 4
+    assert seen[0][0, :, 3, 3].tolist() == 4 * [0] + [1] + 4 * [2]
+
+
+def test_new_planes_count_nothing_until_they_are_trained(tiny, trained, inputs, generator):
+    """Whatever is in them, in whatever order: a wider network answers as the one that it was made from."""
+    config = dataclasses.replace(tiny, planes=("selfie", "background", "trust", "mask"))
+    wider, before = Denoiser(config), trained[0].unet.state_dict()
+    assert set(config.planes) == set(PLANES) and config.inputs == 4 + 4 + 4 + 1 + 1
+    wider.unet.load_state_dict(before | {"conv_in.weight": widen(before["conv_in.weight"], tiny, config)})
+    more = {"selfie": torch.randn(3, 4, 8, 8, generator=generator), "trust": torch.rand(3, 1, 8, 8)}
+    torch.testing.assert_close(answer_of(wider, **inputs, **more), answer_of(trained[0], **inputs))
+    back = widen(wider.unet.conv_in.weight, config, tiny)
+    assert torch.equal(back, before["conv_in.weight"])
+
+
+def test_planes_that_the_network_does_not_know_or_that_are_missing_are_refused(tiny, inputs):
+    mask = inputs.pop("mask")
+    with pytest.raises(ValueError, match="got the planes background, want mask, background"):
+        answer_of(Denoiser(tiny), **inputs)
+    with pytest.raises(ValueError, match="got the planes background, mask, trust, want mask, background"):
+        answer_of(Denoiser(tiny), **inputs, mask=mask, trust=mask)
+
+
+def test_planes_of_one_channel_are_shrunk_masks_to_0_or_1_others_to_their_mean(generator):
+    plane = torch.rand(2, 1, 32, 32, generator=generator)
+    assert set(shrink_plane("mask", plane).unique().tolist()) <= {0.0, 1.0}
+    torch.testing.assert_close(shrink_plane("trust", plane)[1, 0, 2, 1], plane[1, 0, 16:24, 8:16].mean())
 
 
 def test_a_batch_is_its_single_pictures(trained, inputs):
-    together = trained[0](**inputs)
+    together = answer_of(trained[0], **inputs)
     assert together.abs().max() > 0.01
     for i in range(3):
-        alone = trained[0](**{name: value[i : i + 1] for name, value in inputs.items()})
+        alone = answer_of(trained[0], **{name: value[i : i + 1] for name, value in inputs.items()})
         torch.testing.assert_close(together[i : i + 1], alone, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["z", "t", "tokens", "mask", "background"])
 def test_every_input_counts_after_one_step(trained, inputs, name):
     changed = inputs | {name: 1 - inputs["mask"] if name == "mask" else inputs[name].roll(1, 0)}
-    assert (trained[0](**changed) - trained[0](**inputs)).abs().max() > 1e-4
+    assert (answer_of(trained[0], **changed) - answer_of(trained[0], **inputs)).abs().max() > 1e-4
 
 
 @pytest.mark.parametrize("name", ["identity", "expression", "pose"])
@@ -62,7 +99,7 @@ def test_every_condition_counts_after_one_step(trained, inputs, generator, name)
 
     def answer(codes):
         tokens = conditioner(**codes, keep=torch.ones(3, 3, dtype=torch.bool))
-        return denoiser(**(inputs | {"tokens": tokens}))
+        return answer_of(denoiser, **(inputs | {"tokens": tokens}))
 
     assert (answer(codes | {name: codes[name].roll(1, 0)}) - answer(codes)).abs().max() > 1e-5
 

@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 import torch
+from diffsfsr.models.conditions import Conditions
 from diffsfsr.models.identity.recogniser import Recogniser
 from diffsfsr.models.network.autoencoder import build_autoencoder
 from diffsfsr.models.network.checkpoint import read_checkpoint, read_config, save_checkpoint
@@ -9,7 +10,7 @@ from diffsfsr.models.network.config import mini
 from diffsfsr.training.autoencoder.train import load_autoencoder, save_autoencoder
 from diffsfsr.training.denoiser.batches import Sampler
 from diffsfsr.training.denoiser.settings import Training
-from diffsfsr.training.denoiser.start import begin, build_model, codes_of, pictures_seen, trained_model
+from diffsfsr.training.denoiser.start import begin, build_model, codes_of, pictures_seen, trained_model, with_planes
 from diffsfsr.training.denoiser.train import Model, new_model
 
 
@@ -68,6 +69,17 @@ def test_new_layers_change_no_answer(checkpoint, before, made_up):
     torch.testing.assert_close(answer(model, made_up, identity), answer(before, made_up, identity))
     assert all(weight.requires_grad for weight in model.parameters()) and model.training
     assert torch.equal(model.conditioner.neutral, before.conditioner.neutral)
+
+
+def test_further_planes_change_no_answer(checkpoint, before, made_up):
+    start = with_planes(begin(checkpoint, None, None, "mini-128", renew=False), ("mask", "trust", "background"))
+    model, batch = trained_model(start), Sampler(made_up, Training(batch=6), torch.zeros(51), 0.5).draw(0)
+    assert model.config.planes == start.config.planes and model.config.inputs == before.config.inputs + 1
+    tokens = before.conditioner(batch.identity, batch.expression, batch.pose, batch.keep)
+    planes = {"mask": batch.mask, "background": batch.background}
+    wanted = before.denoiser(batch.noise, batch.t, Conditions(tokens, planes))
+    got = model.denoiser(batch.noise, batch.t, Conditions(tokens, planes | {"trust": torch.rand(batch.mask.shape)}))
+    torch.testing.assert_close(got, wanted)
 
 
 @pytest.mark.parametrize("order", (["small", "other"], ["other", "small"]))
