@@ -14,10 +14,10 @@ from .codes import Background, CutOut, Expression, Identity, broadcast, one_for_
 from .conditions import Conditioner
 from .expression.library import ExpressionLibrary
 from .faces.choice import PASS_THROUGH, SKIP, STOP, WITHOUT_FACE, NoFace, choose_faces
-from .faces.insightface_pack import PREFIX, PackRecogniser, find_pack, load_pack
+from .faces.insightface_pack import PackRecogniser, find_pack, load_pack
 from .faces.mesh import Face, FaceMesh
 from .frames import FRAMES, align, crop, five_points, transform_mesh
-from .identity.recogniser import Recogniser, compound_code, merge_photos, weigh_photos
+from .identity.recognisers import Recognisers
 from .masks import face_mask, light_on_face, remove_face
 from .network.checkpoint import ASSETS, fill, read_checkpoint
 from .network.config import Config
@@ -44,7 +44,7 @@ class Encoders(nn.Module):
         self.config = config
         self.frame = FRAMES[config.frame]
         self.mesh = mesh
-        self.recognisers = nn.ModuleDict(recognisers)
+        self.recognisers = Recognisers(recognisers)
         self.conditioner = Conditioner(config)
         self.library = library
         self.comparer: PackRecogniser | None = None  # takes no part in conditioning
@@ -65,18 +65,7 @@ class Encoders(nn.Module):
               lacks of the two is left out
         """
         config, weights = read_checkpoint(path, parts=("conditioner",))
-        recognisers = {}
-        for name in config.recognisers:
-            if name.startswith(PREFIX):
-                recognisers[name] = PackRecogniser.load(find_pack(name.removeprefix(PREFIX), packs))
-                continue
-            file = assets / f"{name}.safetensors"
-            if not file.is_file():
-                raise ValueError(
-                    f'{Path(path).name} was trained with the recogniser "{name}", which this pack does not have '
-                    f"({file.name} is not in its assets); update the pack, or choose another checkpoint"
-                )
-            recognisers[name] = Recogniser.load(file)
+        recognisers = Recognisers.load(config.recognisers, Path(path).name, assets, packs)
         library = ExpressionLibrary.load(assets / "expressions.json")
         detector, comparer = (None, None) if pack is None else load_pack(find_pack(pack, packs))
         encoders = cls(config, FaceMesh.load(task_file, detector=detector), recognisers, library)
@@ -108,10 +97,8 @@ class Encoders(nn.Module):
         chosen = self.find(pictures.__getitem__, len(pictures), choose, "identity photo", without_face, known)
         faces = [self._aligned(picture, faces) for picture, faces in zip(pictures, chosen, strict=True) if faces]
         faces = torch.cat(faces)
-        parts = [recogniser(faces.to(self.device)) for recogniser in self.recognisers.values()]
-        sizes = [part.shape[-1] for part in parts]
-        code = merge_photos(weigh_photos(torch.cat(parts, dim=-1), sizes), sizes)
-        return Identity(code, tuple(self.recognisers), len(faces)), faces
+        code = self.recognisers.merge(self.recognisers.encode(faces.to(self.device)))
+        return Identity(code, self.recognisers.names, len(faces)), faces
 
     def expression(
         self,
@@ -236,11 +223,8 @@ class Encoders(nn.Module):
 
         Batches of one are repeated; others have a row for each face of the background, or for each of its pictures.
         """
-        if identity is not None and identity.recognisers != tuple(self.recognisers):
-            raise ValueError(
-                f"the identity was made with {', '.join(identity.recognisers)}, but this checkpoint was trained with "
-                f"{', '.join(self.recognisers)}; encode the photo again with this checkpoint"
-            )
+        if identity is not None:
+            self.recognisers.check(identity)
         who = (self._own_identity(background) if identity is None else identity.code).to(self.device)
         neutral = self.conditioner.neutral
         what = (
@@ -303,7 +287,7 @@ class Encoders(nn.Module):
         matrix = align(five_points(background.points), frame)  # from the crop, which is cut at the same scale
         parts = zip(background.crop.split(CHUNK), matrix.split(CHUNK), strict=True)
         faces = [crop(*part, frame.size).to(self.device) for part in parts]
-        return torch.cat([compound_code(self.recognisers, part) for part in faces])
+        return torch.cat([self.recognisers.encode(part) for part in faces])
 
     def _own_mask(self, mask: Tensor, matrix: Tensor, i: int) -> Tensor:
         """mask (1, H, W), of picture i, in the crops of its faces, matrix (n, 2, 3): (n, 1, S, S), 0 or 1"""

@@ -4,11 +4,9 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import folder_paths
 from comfy_api.latest import io, ui
-from torch import cat, zeros
 
-from ..models.codes import Identity, broadcast
+from ..models.codes import Identity
 from ..models.identity.file import load_identity, save_identity
-from ..models.identity.recogniser import merge_photos
 from .compat import only_known
 from .load import IDENTITIES, identity_output
 from .wires import CATEGORY, DiffSFSRType, IdentityType, Loaded, on_cpu
@@ -103,22 +101,7 @@ class DiffSFSRBlendIdentity(io.ComfyNode):
 
     @classmethod
     def execute(cls, diffsfsr: Loaded, first: Identity, second: Identity, share: float) -> io.NodeOutput:
-        encoders = diffsfsr.ready()
-        recognisers = encoders.recognisers
-        for name, identity in (("first", first), ("second", second)):
-            if identity.recognisers != tuple(recognisers):
-                raise ValueError(
-                    f"the {name} identity was made with {', '.join(identity.recognisers)}, but this checkpoint reads "
-                    f"{', '.join(recognisers)}; encode the photos again with this checkpoint"
-                )
-        blank = zeros(1, 3, 112, 112, device=encoders.device)
-        sizes = [recogniser(blank).shape[-1] for recogniser in recognisers.values()]
-        codes = broadcast({"first": first.code, "second": second.code})
-        blended = [
-            merge_photos(cat([one[None] * (1 - share), other[None] * share]), sizes)
-            for one, other in zip(*codes, strict=True)
-        ]
-        return io.NodeOutput(on_cpu(Identity(cat(blended), first.recognisers, first.photos + second.photos)))
+        return io.NodeOutput(on_cpu(diffsfsr.ready().recognisers.blend(first, second, share)))
 
 
 def kept_file(kind: str, file: str, what: str, saver: str) -> Path:

@@ -57,6 +57,5 @@ def identity_cosine(model: DiffSFSR, picture: Tensor, face: Face, identity: Iden
     frame = FRAMES["arcface-112"]
     matrix = align(five_points(face.points[None].cpu()), frame)
     aligned = crop(picture[None].cpu(), matrix, frame.size).to(model.encoders.device)
-    found = [recogniser(aligned) for recogniser in model.encoders.recognisers.values()]
-    wanted = identity.code[:1].to(aligned.device).split([code.shape[-1] for code in found], dim=-1)
-    return torch.stack([(a * b).sum() for a, b in zip(found, wanted, strict=True)]).mean()
+    recognisers = model.encoders.recognisers
+    return (recognisers.encode(aligned) * identity.code[:1].to(aligned.device)).sum() / len(recognisers)

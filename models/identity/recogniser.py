@@ -1,10 +1,10 @@
-"""Small face recogniser, trained here by distillation (training/recogniser/train.py), and the compound identity code.
+"""Small face recogniser, trained here by distillation (training/recogniser/train.py).
 
 B batch, D length of one recogniser's vector.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -90,30 +90,6 @@ class Recogniser(nn.Module):
         return fill(cls(**json.loads(metadata["config"])), weights, f"recogniser {Path(path).name}")
 
 
-def compound_code(recognisers: nn.ModuleDict, faces: Tensor) -> Tensor:
+def compound_code(recognisers: Mapping[str, nn.Module], faces: Tensor) -> Tensor:
     """faces (B, 3, 112, 112) in [-1, 1] -> (B, D): the unit vectors of all recognisers side by side (paper)."""
     return torch.cat([recogniser(faces) for recogniser in recognisers.values()], dim=-1)
-
-
-def merge_photos(code: Tensor, sizes: Iterable[int]) -> Tensor:
-    """Codes of several photos of one person (n, D) to one (1, D): the mean direction, recogniser by recogniser."""
-    parts = code.mean(0, keepdim=True).split(list(sizes), dim=-1)
-    return torch.cat([F.normalize(part, dim=-1) for part in parts], dim=-1)
-
-
-def weigh_photos(code: Tensor, sizes: Iterable[int]) -> Tensor:
-    """For merge_photos: the less a photo agrees with the others, the shorter are its vectors.
-
-    A photo of somebody else, or a bad one, then hardly counts; of two photos both count the same. The weight is the
-    4th power of the cosine to the geometric median (ours; docs/results.md has the measurement).
-
-    code (n, D), unit vectors side by side -> (n, D), each vector of length 0..1
-    """
-    parts = []
-    for vectors in code.split(list(sizes), dim=-1):
-        median = vectors.mean(0, keepdim=True)
-        for _ in range(10):  # Weiszfeld 1937
-            near = 1 / (vectors - median).norm(dim=-1, keepdim=True).clamp(min=1e-3)  # (n, 1)
-            median = (near * vectors).sum(0, keepdim=True) / near.sum()
-        parts.append(vectors * (vectors @ F.normalize(median, dim=-1).mT).clamp(min=1e-3) ** 4)
-    return torch.cat(parts, dim=-1)

@@ -223,7 +223,7 @@ def test_codes_of_every_frame_are_taken_by_the_frames_number(encoders, acted):
 def test_identity_of_other_recognisers_is_refused(encoders, acted):
     foreign = Identity(torch.ones(1, 22), ("b",))
     with pytest.raises(
-        ValueError, match="made with b, but this checkpoint was trained with a, b; encode the photo again"
+        ValueError, match="made with b, but this checkpoint was trained with a, b; encode the photos again"
     ):
         encoders.tokens(foreign, None, encoders.background(acted("P003", NEUTRAL)[None]))
 

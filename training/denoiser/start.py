@@ -13,7 +13,8 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from ...models.faces.insightface_pack import PREFIX, PackRecogniser
-from ...models.identity.recogniser import Recogniser, compound_code
+from ...models.identity.recogniser import Recogniser
+from ...models.identity.recognisers import Recognisers
 from ...models.network.autoencoder import build_autoencoder
 from ...models.network.checkpoint import ASSETS, fill, read_checkpoint
 from ...models.network.config import Config, mini
@@ -30,10 +31,12 @@ Weights = dict[str, Tensor]
 class Start:
     config: Config  # of the run, but for its previews
     autoencoder: nn.Module
-    recognisers: nn.ModuleDict
+    recognisers: Recognisers
     unet: Weights | None = None
     conditioner: Weights | None = None
-    before: nn.ModuleDict = field(default_factory=nn.ModuleDict)  # the recognisers that `conditioner` was trained with
+    before: Recognisers = field(
+        default_factory=lambda: Recognisers({})
+    )  # the recognisers that `conditioner` was trained with
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -161,9 +164,9 @@ def empty_autoencoder(config: Config) -> nn.Module:
     )
 
 
-def load_recognisers(paths: Sequence[Path]) -> nn.ModuleDict:
+def load_recognisers(paths: Sequence[Path]) -> Recognisers:
     """By the names that a checkpoint has for them."""
-    return nn.ModuleDict(
+    return Recognisers(
         {
             f"{PREFIX}{path.name}" if path.is_dir() else path.stem: PackRecogniser.load(path)
             if path.is_dir()
@@ -181,18 +184,16 @@ def recogniser_file(name: str, folder: Path) -> Path:
     raise ValueError(f'the checkpoint was trained with the recogniser "{name}"; put {name}.safetensors beside it')
 
 
-def sizes_of(recognisers: nn.ModuleDict) -> dict[str, int]:
+def sizes_of(recognisers: Recognisers) -> dict[str, int]:
     """Lengths of their vectors."""
-    face = torch.zeros(1, 3, 112, 112, dtype=torch.uint8)
-    return {name: codes_of(nn.ModuleDict({name: each}), face).shape[-1] for name, each in recognisers.items()}
+    return dict(zip(recognisers.names, recognisers.sizes, strict=True))
 
 
 @torch.no_grad()
-def codes_of(recognisers: nn.ModuleDict, faces: Tensor) -> Tensor:
+def codes_of(recognisers: Recognisers, faces: Tensor) -> Tensor:
     """faces (N, 3, 112, 112) uint8 -> (N, D)"""
-    device = next(recognisers.parameters(), torch.empty(0)).device
-    parts = [part.to(device).float() / 127.5 - 1 for part in faces.split(64)]
-    return torch.cat([compound_code(recognisers, part).cpu() for part in parts])
+    parts = [part.to(recognisers.device).float() / 127.5 - 1 for part in faces.split(64)]
+    return torch.cat([recognisers.encode(part).cpu() for part in parts])
 
 
 def identity_of(recognisers: nn.ModuleDict) -> dict:

@@ -1,9 +1,7 @@
 import pytest
 import torch
-import torch.nn.functional as F
-from diffsfsr.models.identity.recogniser import Recogniser, compound_code, merge_photos, weigh_photos
+from diffsfsr.models.identity.recogniser import Recogniser
 from safetensors.torch import save_file
-from torch import nn
 
 
 @pytest.fixture(scope="module")
@@ -46,42 +44,6 @@ def test_saved_and_loaded_it_says_the_same(small, faces, tmp_path):
     assert again.config == small.config
     assert not again.training and not any(p.requires_grad for p in again.parameters())
     assert (again(faces) * small(faces)).sum(-1).min() > 0.999  # the file is in half precision
-
-
-def test_compound_code_is_side_by_side(small, faces):
-    torch.manual_seed(1)
-    other = Recogniser(widths=(8, 8, 8, 8), blocks=(1, 1, 1), size=5).eval()
-    code = compound_code(nn.ModuleDict({"a": small, "b": other}), faces)
-    assert torch.equal(code, torch.cat([small(faces), other(faces)], dim=-1))
-
-
-def test_photos_of_the_same_face_are_that_face(small, faces):
-    code = torch.cat([small(faces[:1]), -small(faces[1:2])], dim=-1)
-    torch.testing.assert_close(merge_photos(code.expand(3, -1), [12, 12]), code)
-
-
-def test_photos_merge_to_the_mean_direction_of_each_recogniser():
-    code = torch.tensor([[1.0, 0.0, 0.0, 1.0], [0.0, 1.0, 0.0, 1.0]])
-    torch.testing.assert_close(merge_photos(code, [2, 2]), torch.tensor([[0.5**0.5, 0.5**0.5, 0.0, 1.0]]))
-
-
-def test_a_photo_of_somebody_else_hardly_counts(generator):
-    """Four photos, 31 degrees from their person each; a fifth is of somebody else, for one of two recognisers."""
-    person, other, *noise = torch.linalg.qr(torch.randn(192, 6, generator=generator)).Q.T
-    own = F.normalize(torch.stack([person + 0.6 * n for n in noise]), dim=-1)
-    mixed = torch.cat([own, other[None]])
-    agreeing = torch.cat([own, own[:1]])
-    code = torch.cat([mixed, agreeing], dim=-1)
-    merged = merge_photos(weigh_photos(code, [192, 192]), [192, 192])
-    assert merged[0, :192] @ person > (own @ person).max() + 0.05  # better than any single photo
-    assert merged[0, :192] @ other < 0.2 * (merge_photos(mixed, [192])[0] @ other)
-    torch.testing.assert_close(merged[:, 192:], merge_photos(weigh_photos(agreeing, [192]), [192]))
-
-
-def test_two_photos_weigh_the_same(generator):
-    code = F.normalize(torch.randn(2, 20, generator=generator), dim=-1)
-    torch.testing.assert_close(merge_photos(weigh_photos(code, [20]), [20]), merge_photos(code, [20]))
-    torch.testing.assert_close(weigh_photos(code[:1], [20]), code[:1])  # one photo is left alone
 
 
 def test_broken_files_are_refused(small, tmp_path):
