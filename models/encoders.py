@@ -81,19 +81,18 @@ class Encoders(nn.Module):
         self,
         pictures: Sequence[Tensor],
         choose: str = "largest",
-        found: Sequence[list[Face] | None] | None = None,
+        known: Callable[[int], list[Face] | None] | None = None,
         without_face: str = STOP,
     ) -> tuple[Identity, Tensor]:
         """One person from one or more photos.
 
         pictures      each (3, H, W) in [-1, 1]
-        found         all faces in each of them, where that is known already
+        known         as in find()
         without_face  "stop", or else photos that do not show the face are left out
         returns       the merged code (1, D) and the aligned faces (n, 3, 112, 112)
         """
         if not len(pictures):
             raise ValueError("got no identity photo, want at least one")
-        known = None if found is None else found.__getitem__
         chosen = self.find(pictures.__getitem__, len(pictures), choose, "identity photo", without_face, known)
         faces = [self._aligned(picture, faces) for picture, faces in zip(pictures, chosen, strict=True) if faces]
         faces = torch.cat(faces)
@@ -191,14 +190,17 @@ class Encoders(nn.Module):
         size = self.frame.size
         matrix = align(five_points(points), self.frame)  # (N, 2, 3)
         inner = transform_mesh(points, matrix)  # (N, 478, 3)
-        places = [(i, matrix[index == i]) for i in index.unique().tolist()]
-        if mask is None:
-            masks = [face_mask(part, size, *self.config.mask_margins) for part in inner.split(CHUNK)]
-        else:
-            masks = [self._own_mask(mask[i], inside, i) for i, inside in places]
+        crops, masks = [], []
+        for i in index.unique().tolist():
+            own = index == i
+            crops.append(crop(picture_at(i)[None], matrix[own], size))
+            if mask is None:
+                masks.append(face_mask(inner[own], size, *self.config.mask_margins))
+            else:
+                masks.append(self._own_mask(mask[i], matrix[own], i))
         return CutOut(
             index=index,
-            crop=torch.cat([crop(picture_at(i)[None], inside, size) for i, inside in places]),
+            crop=torch.cat(crops),
             mask=torch.cat(masks),
             pose=pose,
             matrix=matrix,

@@ -10,8 +10,9 @@ from comfy_api.latest import io, ui
 from ..models.faces.choice import PASS_THROUGH, SKIP, STOP
 from ..models.faces.smoothing import smooth_faces
 from .compat import only_known
-from .inputs import chosen, face_inputs, given_inputs, known_faces, reporting, without_face_input
+from .inputs import chosen, face_inputs, given_inputs, known_faces, without_face_input
 from .pictures import colours, from_mask, outlined, picture_at, put_back, to_image
+from .progress import reporting, stoppable
 from .wires import CATEGORY, BackgroundType, DiffSFSRType, Loaded, Scene
 
 if TYPE_CHECKING:
@@ -91,11 +92,12 @@ class DiffSFSRExtractBackground(io.ComfyNode):
         choose, what = chosen(face, face_number), "background picture"
         known = reporting(known, len(image))
         found = encoders.find(partial(picture_at, image), len(image), choose, what, without_face, known)
-        found = smooth_faces(found, smoothing)
+        found = smooth_faces(found, smoothing, stoppable(sum(map(len, found))))
         if without_face == SKIP:
             shown = [i for i, faces in enumerate(found) if faces]
             image, found, own = image[shown], [found[i] for i in shown], None if own is None else own[shown]
-        scene = Scene(**vars(encoders.cut_out(partial(picture_at, image), found, own)), image=image)
+        cut = encoders.cut_out(reporting(partial(picture_at, image), len(image)), found, own)
+        scene = Scene(**vars(cut), image=image)
         crops, masks = to_image(scene.crop), scene.mask[:, 0]
         return io.NodeOutput(scene, crops, masks, ui=ui.PreviewImage(outlined(crops, masks), cls=cls))
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import comfy.model_management
 from comfy_api.latest import io
-from torch import Tensor, cat
+from torch import Tensor
 
 from ..models.codes import CutOut, Expression, Identity, repeat_background
 from ..models.encoders import CHUNK
@@ -14,6 +14,7 @@ from ..models.network.config import PICTURES
 from .compat import only_known
 from .native import plane_key
 from .pictures import to_image
+from .progress import in_parts
 from .wires import CATEGORY, BackgroundType, DiffSFSRType, ExpressionType, IdentityType, Loaded
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def condition(
 
     def encode(crops: Tensor) -> Tensor:
         """Raw latents, (N, C, h, w): the host scales them itself."""
-        return cat([vae.encode(to_image(part)) for part in crops.split(CHUNK)])
+        return in_parts(lambda part: vae.encode(to_image(part)), crops, CHUNK)
 
     extra = {}
     for name, plane in encoders.planes(background).items():  # of one channel (N, 1, S, S): the host shrinks them

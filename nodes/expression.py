@@ -11,8 +11,9 @@ from ..models.expression.references import FILE, References
 from ..models.expression.words import Words
 from ..models.faces.choice import STOP, WITHOUT_FACE
 from .compat import only_known
-from .inputs import chosen, face_inputs, given_inputs, known_faces, reporting, without_face_input
+from .inputs import chosen, face_inputs, given_inputs, known_faces, without_face_input
 from .pictures import from_image, picture_at, to_image
+from .progress import reporting
 from .wires import CATEGORY, DiffSFSRType, ExpressionType, Loaded, on_cpu
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"

@@ -7,6 +7,7 @@ from ..models.faces.choice import SKIP, STOP
 from .compat import only_known
 from .inputs import chosen, face_inputs, given_inputs, known_faces, without_face_input
 from .pictures import from_image, to_image
+from .progress import reporting
 from .wires import CATEGORY, DiffSFSRType, IdentityType, Loaded, on_cpu
 
 
@@ -52,8 +53,7 @@ class DiffSFSREncodeIdentity(io.ComfyNode):
         without_face: str = STOP,
     ) -> io.NodeOutput:
         encoders, pictures = diffsfsr.ready(), list(from_image(image, "identity photo"))
-        known = known_faces(encoders.mesh, image, face_landmarks, bboxes)
-        found = [known(i) for i in range(len(pictures))]
-        identity, faces = encoders.identity(pictures, chosen(face, face_number), found, without_face)
+        known = reporting(known_faces(encoders.mesh, image, face_landmarks, bboxes), len(pictures))
+        identity, faces = encoders.identity(pictures, chosen(face, face_number), known, without_face)
         aligned = to_image(faces)
         return io.NodeOutput(on_cpu(identity), aligned, ui=ui.PreviewImage(aligned, cls=cls))

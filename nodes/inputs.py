@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-import comfy.model_management
-import comfy.utils
 from comfy_api.latest import io
 
 from ..models.faces.choice import BY_SIZE, STOP
@@ -86,25 +84,3 @@ def known_faces(
         boxes = boxes_by_picture(bboxes, len(image))
         return lambda i: look_into(boxes[i], picture_at(image, i), mesh)
     return lambda i: None
-
-
-def stoppable(count: int) -> Callable[[int], None]:
-    """To be called at each of `count` pictures: it shows the progress, and users can stop the run there."""
-    progress = comfy.utils.ProgressBar(count)
-
-    def at(i: int) -> None:
-        comfy.model_management.throw_exception_if_processing_interrupted()
-        progress.update_absolute(i)
-
-    return at
-
-
-def reporting(known: Callable[[int], list[Face] | None], count: int) -> Callable[[int], list[Face] | None]:
-    """`known`, which is asked once for each of `count` pictures, made stoppable."""
-    at = stoppable(count)
-
-    def ask(i: int) -> list[Face] | None:
-        at(i)
-        return known(i)
-
-    return ask

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..models.compositing import paste_each
+from .progress import reporting
 from .wires import Scene
 
 LINE = (1.0, 0.55, 0.0)
@@ -81,7 +82,8 @@ def put_back(crops: Tensor, scene: Scene) -> Tensor:
         raise ValueError(f"got a face crop of {width}x{height} pixels, want a square one of {size} or more")
     if (faces > 1 or several) and len(crops) != faces:
         raise ValueError(f"got {len(crops)} face crops for a background with {faces} faces, want one for each")
-    each = (picture_at(crops, i, "face crop") for i in range(len(crops)))
+    cut = reporting(partial(picture_at, crops, what="face crop"), len(crops))
+    each = map(cut, range(len(crops)))
     result = scene.image.clone() if several or faces > 1 else scene.image.repeat(len(crops), 1, 1, 1)
     for i, (number, picture) in enumerate(paste_each(each, scene, partial(picture_at, scene.image))):
         touched = (picture != picture_at(scene.image, number)).movedim(0, -1)

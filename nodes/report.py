@@ -7,8 +7,9 @@ from torch import Tensor
 from ..models.encoders import Encoders
 from ..models.expression.library import MOVING
 from .compat import only_known
-from .inputs import chosen, face_inputs, stoppable
+from .inputs import chosen, face_inputs
 from .pictures import from_image
+from .progress import stoppable
 from .wires import CATEGORY, DiffSFSRType, Loaded
 
 
@@ -23,7 +24,10 @@ def compare(
     """
     pictures = {f"first picture {number}": one, f"second picture {number}": other}
     faces = [encoders.faces(picture, choose, what)[0] for what, picture in pictures.items()]
-    read = [encoders.identity([picture], found=[[face]]) for picture, face in zip((one, other), faces, strict=True)]
+    read = [
+        encoders.identity([picture], known=[[face]].__getitem__)
+        for picture, face in zip((one, other), faces, strict=True)
+    ]
     cosine = F.cosine_similarity(*(identity.code for identity, _ in read))
     by_pack = (
         None if encoders.comparer is None else float(F.cosine_similarity(*(encoders.comparer(x) for _, x in read)))

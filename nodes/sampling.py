@@ -19,6 +19,7 @@ from ..models.encoders import CHUNK
 from .compat import only_known
 from .conditioning import EXPRESSION_TIP, IDENTITY_TIP, condition
 from .pictures import put_back
+from .progress import in_parts
 from .wires import CATEGORY, BackgroundType, DiffSFSRType, ExpressionType, IdentityType, Loaded, Scene
 
 if TYPE_CHECKING:
@@ -280,5 +281,5 @@ class DiffSFSRSampler(io.ComfyNode):
             expression_scale,
             shared_noise,
         )
-        crop = cat([vae.decode(some) for some in samples.split(CHUNK)])
+        crop = in_parts(vae.decode, samples, CHUNK)
         return io.NodeOutput(put_back(crop, background), crop)

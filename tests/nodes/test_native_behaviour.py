@@ -281,7 +281,10 @@ def test_a_run_stops_within_the_step_in_which_it_is_interrupted(diffsfsr, run, b
     assert calls == {"steps": 3, "finished": 2}
 
 
-@pytest.mark.parametrize("node", ["DiffSFSRExtractBackground", "DiffSFSRExpressionFromImage", "DiffSFSRFaceReport"])
+@pytest.mark.parametrize(
+    "node",
+    ["DiffSFSREncodeIdentity", "DiffSFSRExtractBackground", "DiffSFSRExpressionFromImage", "DiffSFSRFaceReport"],
+)
 def test_a_search_for_faces_stops_at_the_next_frame(run, diffsfsr, people, node):
     import comfy.model_management
 
@@ -294,3 +297,41 @@ def test_a_search_for_faces_stops_at_the_next_frame(run, diffsfsr, people, node)
     with pytest.raises(comfy.model_management.InterruptProcessingException):
         run(node, **inputs)
     run(node, **inputs)
+
+
+def test_cutting_smoothing_and_pasting_of_a_video_tell_their_progress_and_can_be_stopped(run, diffsfsr, people):
+    """Looking for faces, smoothing, cutting and pasting: each counts its frames, and stops where the user asks."""
+    import comfy.model_management
+    import comfy.utils
+
+    frames = people(2, height=256).expand(4, -1, -1, -1)
+    extract = dict(diffsfsr=diffsfsr, image=frames, face="largest", face_number=0, smoothing=1.0)
+    told, stop = [], set()
+
+    def hook(value, total, preview, node_id=None):
+        told.append((value, total))
+        if len(told) in stop:
+            comfy.model_management.interrupt_current_processing()
+
+    comfy.utils.set_progress_bar_global_hook(hook)
+    try:
+        scene, crops, _ = run("DiffSFSRExtractBackground", **extract)
+        looking, smoothing = 4, 1
+        assert told == [*((i, 4) for i in range(4)), (0, 4), *((i, 4) for i in range(4))]
+        for at in (2, looking + smoothing + 1):
+            told.clear()
+            stop.add(at)
+            with pytest.raises(comfy.model_management.InterruptProcessingException):
+                run("DiffSFSRExtractBackground", **extract)
+            assert len(told) == at
+            stop.clear()
+        told.clear()
+        run("DiffSFSRPasteFaceBack", image=crops, background=scene)
+        assert told == [(i, 4) for i in range(4)]
+        told.clear()
+        stop.add(2)
+        with pytest.raises(comfy.model_management.InterruptProcessingException):
+            run("DiffSFSRPasteFaceBack", image=crops, background=scene)
+        assert len(told) == 2
+    finally:
+        comfy.utils.set_progress_bar_global_hook(None)

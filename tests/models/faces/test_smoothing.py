@@ -61,7 +61,7 @@ def test_zero_is_off(shape, generator):
 def test_two_faces_that_change_places_in_the_lists_are_told_apart(shape):
     near, far = shape, shape + torch.tensor([300.0, 0.0, 0.0])
     found = [[face(near), face(far)] if frame % 2 else [face(far), face(near)] for frame in range(10)]
-    assert sorted(len(track) for track in tracks(found)) == [10, 10]
+    assert sorted(len(track) for track in tracks(found, 0)) == [10, 10]
     for before, after in zip(found, smooth_faces(found, 2.0), strict=True):
         assert all(torch.equal(a.points, b.points) for a, b in zip(before, after, strict=True))
 
@@ -69,9 +69,37 @@ def test_two_faces_that_change_places_in_the_lists_are_told_apart(shape):
 def test_a_cut_is_not_smoothed_over(shape):
     other = shape * 1.2 + torch.tensor([200.0, 50.0, 0.0])
     found = [[face(shape)]] * 6 + [[face(other)]] * 6
-    assert sorted(len(track) for track in tracks(found)) == [6, 6]
+    assert sorted(len(track) for track in tracks(found, 6)) == [6, 6]
     smoothed = points_of(smooth_faces(found, 2.0))
     assert torch.equal(smoothed[5], shape) and torch.equal(smoothed[6], other)
+
+
+def test_a_face_that_was_away_for_long_is_another_one(shape):
+    """So that each frame is compared with few tracks, however many cuts there were before."""
+    found = [[face(shape)], [], [], [face(shape)], [], [], [], [face(shape)]]
+    assert tracks(found, 2) == [[(0, 0), (3, 0)], [(7, 0)]]
+
+
+def test_a_long_track_is_smoothed_in_parts_as_in_one(shape, generator):
+    found = [[face(shape + torch.randn(478, 3, generator=generator))] for _ in range(230)]
+    whole = smooth(points_of(found), torch.arange(230.0), 2.0)
+    torch.testing.assert_close(points_of(smooth_faces(found, 2.0)), whole, atol=1e-4, rtol=0)
+
+
+def test_progress_is_told_and_smoothing_can_be_stopped(shape):
+    found, told = [[face(shape)] for _ in range(230)] + [[face(shape + 400.0)] for _ in range(30)], []
+    smooth_faces(found, 2.0, told.append)
+    assert told == [0, 100, 200, 230]
+
+    def stop(done):
+        told.append(done)
+        if done >= 100:
+            raise KeyboardInterrupt
+
+    told.clear()
+    with pytest.raises(KeyboardInterrupt):
+        smooth_faces(found, 2.0, stop)
+    assert told == [0, 100]
 
 
 def test_frames_without_a_face_leave_a_gap_in_time(shape):
