@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from .codes import Background, CutOut, Expression, Identity, broadcast, one_for_each_face
 from .conditions import Conditioner
+from .expression.edit import scale
 from .expression.library import ExpressionLibrary
 from .faces.choice import PASS_THROUGH, SKIP, STOP, WITHOUT_FACE, NoFace, choose_faces
 from .faces.insightface_pack import PackRecogniser, find_pack, load_pack
@@ -23,8 +24,6 @@ from .network.checkpoint import ASSETS, fill, read_checkpoint
 from .network.config import Config
 
 CHUNK = 16  # faces that are worked on at a time, so that long videos need no more memory than short ones
-# of a word at intensity 1: root mean square of its code over the spread; nine of ten photos are weaker
-STRONGEST = 1.35
 
 
 @dataclass(frozen=True)
@@ -144,17 +143,29 @@ class Encoders(nn.Module):
         rest = self.conditioner.neutral[None]
         if neutral is not None:
             rest = self.faces(neutral, "largest", "neutral photo")[0].blendshapes[None].to(self.device)
-        return Expression((read - rest) * intensity, "photo")
+        return scale(Expression(read - rest, "photo"), intensity)
 
     def label(self, label: str, variant: int = 0, intensity: float = 1.0) -> Expression:
         """The expression that one of the 135 words stands for; intensity 0 is exactly neutral.
 
-        A word that the library means to be stronger than STRONGEST is held back to that, since the denoiser has seen
-        too few such photos to draw it well; with an intensity above 1 it still gets there (ours).
+        A word that the library means to be stronger than nine of ten photos is as strong as the strongest of the nine
+        (config.strongest_word); with an intensity above 1 it still gets there (ours).
         """
-        strength = (self.library.code(label, variant).to(self.device) / self.conditioner.spread).square().mean().sqrt()
-        code = self.library.code(label, variant, intensity).to(self.device) * (STRONGEST / strength).clamp(max=1)
-        return Expression(code[None], label)
+        meant, wanted = (self.library.code(label, variant, k).to(self.device)[None] for k in (1.0, intensity))
+        return Expression(wanted * self._reserve(meant, self.config.strongest_word), label)
+
+    def hold_back(self, code: Tensor) -> Tensor:
+        """Expression codes (B, 51), those that are stronger than config.strongest_expression made as strong as that.
+
+        Of words, photos, sliders and whatever else there is, since all become tokens (ours): the weights have seen no
+        stronger ones.
+        """
+        return code * self._reserve(code, self.config.strongest_expression)
+
+    def _reserve(self, code: Tensor, strongest: float) -> Tensor:
+        """(B, 1): the factor, at most 1, that makes codes (B, 51) no stronger than that."""
+        strength = (code / self.conditioner.spread).square().mean(-1, keepdim=True).sqrt()
+        return (strongest / strength.clamp(min=1e-6)).clamp(max=1)
 
     def background(
         self, pictures: Tensor, choose: str = "largest", mask: Tensor | None = None, without_face: str = STOP
@@ -237,6 +248,7 @@ class Encoders(nn.Module):
         who, what, pose = broadcast({"identity": who, "expression": what, "background": pose})
         degrees = [torch.tensor(keep, device=self.device).expand(len(pose), 3)
                    for keep in ((True, True, True), (True, False, True), (False, False, True))]  # fmt: skip
+        what = self.hold_back(what)
         return Tokens(*(self.conditioner(who, what, pose, keep) for keep in degrees))
 
     def find(

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..models.expression.labels import read_labels
 from ..models.expression.references import FILE, References
-from ..models.expression.words import Words
+from ..models.expression.words import MAX_INTENSITY, Words
 from ..models.faces.choice import STOP, WITHOUT_FACE
 from .compat import only_known
 from .inputs import chosen, face_inputs, given_inputs, known_faces, without_face_input
@@ -17,7 +17,6 @@ from .progress import reporting
 from .wires import CATEGORY, DiffSFSRType, ExpressionType, Loaded, on_cpu
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
-STRONGEST = 1.5  # as models/expression/library.py has it
 DONE = "What the face is to do."
 
 
@@ -51,7 +50,7 @@ def intensity_input() -> io.Float.Input:
         "intensity",
         default=1.0,
         min=0.0,
-        max=STRONGEST,
+        max=MAX_INTENSITY,
         step=0.05,
         tooltip="0 is a neutral face, 1 the expression as it is, more exaggerates it.",
     )
@@ -125,10 +124,10 @@ class DiffSFSRExpressionByText(io.ComfyNode):
     @classmethod
     def execute(cls, diffsfsr: Loaded, text: str, variant: int, intensity: float) -> io.NodeOutput:
         best = words().find(text)[0]
-        strength = min(best.intensity * intensity, STRONGEST)
-        expression = diffsfsr.ready().label(best.label, variant, strength)
+        intensity = min(best.degree * intensity, MAX_INTENSITY)
+        expression = diffsfsr.ready().label(best.label, variant, intensity)
         shown = to_image(references().pictures(best.label, variant))
-        understood = ui.PreviewText(f"{best.label}, intensity {strength:.2f}")
+        understood = ui.PreviewText(f"{best.label}, intensity {intensity:.2f}")
         preview = understood.as_dict() | ui.PreviewImage(shown, cls=cls).as_dict()
         return io.NodeOutput(on_cpu(expression), best.label, shown, ui=preview)
 

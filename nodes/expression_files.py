@@ -8,6 +8,7 @@ import folder_paths
 from comfy_api.latest import io, ui
 
 from ..models.codes import Expression
+from ..models.expression.edit import scale
 from ..models.expression.file import EXAMPLE, from_json, load_expression, save_expression
 from ..models.expression.user_library import UserLibrary, build
 from .compat import only_known
@@ -179,8 +180,7 @@ class DiffSFSRExpressionFromFolder(io.ComfyNode):
         photos = ", ".join(library.photos[row] for row in rows)
         kept, left_out = len(library.photos), len(progress.rejected)
         said = f"{photos}\n{kept} photos read, {left_out} left out: see {out.with_suffix('.json').name}"
-        strengthened = Expression(expression.code * intensity, expression.name)
-        return io.NodeOutput(on_cpu(strengthened), photos, ui=ui.PreviewText(said))
+        return io.NodeOutput(on_cpu(scale(expression, intensity)), photos, ui=ui.PreviewText(said))
 
 
 def folders() -> list[str]:

@@ -29,7 +29,7 @@ def build(args: argparse.Namespace) -> None:
 def find(args: argparse.Namespace) -> None:
     words = Words.load(ASSETS / "synonyms.json", read_labels(LABELS))
     for match in words.find(" ".join(args.phrase)):
-        print(f"{match.label}  score {match.score:.2f}  intensity {match.intensity:.2f}")
+        print(f"{match.label}  score {match.score:.2f}  intensity {match.degree:.2f}")
 
 
 def check(args: argparse.Namespace) -> None:

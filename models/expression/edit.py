@@ -14,7 +14,8 @@ from torch import Tensor
 from ..codes import Expression, broadcast
 from ..faces.mesh import BLENDSHAPES
 from .labels import nearest
-from .library import MOST, named_vector
+from .library import named_vector
+from .words import MAX_INTENSITY
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def edit(expression: Expression, sliders: Mapping[str, float], asymmetry: float 
 
 def scale(expression: Expression, intensity: float) -> Expression:
     """The expression stronger or weaker: 0 is exactly neutral, 1 as it is, at most 1.5; channels stop at -1 and 1."""
-    _within(intensity, 0.0, MOST, "intensity")
+    _within(intensity, 0.0, MAX_INTENSITY, "intensity")
     if intensity == 0:
         return Expression(torch.zeros_like(expression.code), "neutral")
     if intensity == 1:

@@ -15,8 +15,8 @@ from torch import Tensor
 from ..faces.mesh import BLENDSHAPES
 from .labels import nearest, read_table
 from .references import FILE, References
+from .words import MAX_INTENSITY
 
-MOST = 1.5  # largest intensity
 UNCHANGED = 2e-3  # how exactly the references remember what was meant
 # Channels that hardly move: standard deviation below 0.03 over 3,000 press photos of training people (mouthDimple, at
 # 0.032 and 0.027, stays as a pair). No label acts on them, and no distance or score should count them.
@@ -105,8 +105,10 @@ class ExpressionLibrary:
         codes = self._entry(label).codes
         if not 0 <= variant < len(codes):
             raise ValueError(f'got variant {variant} of "{label}", want 0 to {len(codes) - 1}')
-        if not 0 <= intensity <= MOST:
-            raise ValueError(f"got intensity {intensity}, want 0 (neutral) to {MOST}; 1 is the label as authored")
+        if not 0 <= intensity <= MAX_INTENSITY:
+            raise ValueError(
+                f"got intensity {intensity}, want 0 (neutral) to {MAX_INTENSITY}; 1 is the label as authored"
+            )
         return (codes[variant] * intensity).clamp(-1, 1)
 
     def _entry(self, label: str) -> Entry:

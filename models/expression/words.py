@@ -1,7 +1,7 @@
-"""Any word or short phrase to the nearest of the 135 labels, with a score and an intensity (ours). Without torch.
+"""Any word or short phrase to the nearest of the 135 labels, with a score and a degree (ours). Without torch.
 
 The table assets/synonyms.json has words and idioms with the labels that they mean, words of degree ("a bit", "utterly")
-with the intensity that they stand for, and fillers, which mean nothing. docs/expressions.md says how it was made.
+with the factor that they stand for, and fillers, which mean nothing. docs/expressions.md says how it was made.
 """
 
 import difflib
@@ -17,7 +17,7 @@ from .labels import nearest
 
 LONGEST = 6  # words in an idiom
 LIKE = 0.85  # least likeness of a misspelt word, difflib's ratio
-MOST = 1.5  # largest intensity, as in library.py, which needs torch
+MAX_INTENSITY = 1.5  # the largest factor on an expression; 1 is the expression as it is
 NEGATIONS = frozenset(("not", "no", "never", "without", "isnt", "doesnt", "arent", "wasnt", "neither", "nor"))
 # Endings taken off and put on to find a known form: "grievingly", "smugger", "pleases".
 # fmt: off
@@ -32,7 +32,7 @@ ENDINGS = (
 class Match:
     label: str  # one of the 135
     score: float  # 0..1: 1 the label itself, about 0.9 a synonym, less for a relative, a misspelling, or unknown words
-    intensity: float  # 0..1.5, what the words of degree ask for; 1 without any. The same for all matches of a phrase
+    degree: float  # 0..1.5, what "a bit" or "very" ask for; 1 without any. The same for all matches of a phrase
 
 
 class Words:
@@ -71,14 +71,14 @@ class Words:
                 if label not in labels or not 0 < weight <= 1:
                     raise ValueError(f'got "{label}": {weight} for "{word}" in {path.name}, want a label and 0 to 1')
         for word, degree in table["degrees"].items():
-            if not 0 <= degree <= MOST:
-                raise ValueError(f'got {degree} for "{word}" in {path.name}, want 0 to {MOST}')
+            if not 0 <= degree <= MAX_INTENSITY:
+                raise ValueError(f'got {degree} for "{word}" in {path.name}, want 0 to {MAX_INTENSITY}')
         return cls(labels, table["words"], table["degrees"], table["fillers"])
 
     def find(self, phrase: str, count: int = 5) -> list[Match]:
         """The labels nearest to a phrase, best first, at most `count`; fewer where the phrase has fewer meanings.
 
-        "a bit smug" -> contempt, pride, ... at intensity 0.6. Raises ValueError where no word is known, with the five
+        "a bit smug" -> contempt, pride, ... of degree 0.6. Raises ValueError where no word is known, with the five
         labels nearest in spelling, and for a negation, which says only what the face does not show.
         """
         tokens = plain(phrase).split()
@@ -86,11 +86,11 @@ class Words:
             raise ValueError(f'got "{phrase}", want a word or a short phrase such as "joy" or "a bit smug"')
         negated = [i for i, token in enumerate(tokens) if i and tokens[i - 1] in NEGATIONS and token in self._degrees]
         tokens = [token for i, token in enumerate(tokens) if i not in negated]  # "not very happy" is "not happy"
-        intensity, known, unknown = 1.0, [], []
-        for text, meanings, degree in self._parts(tokens):
+        degree, known, unknown = 1.0, [], []
+        for text, meanings, factor in self._parts(tokens):
             if text in NEGATIONS and not meanings:
                 raise ValueError(f'got "{phrase}": say what the face is to show, not what it is not to ("{text}")')
-            intensity *= degree
+            degree *= factor
             if meanings:
                 known.append(meanings)
             elif text not in self._degrees and text not in self._fillers:
@@ -104,7 +104,8 @@ class Words:
             for label, weight in meanings.items():  # two words that mean the same label agree on it
                 scores[label] = 1 - (1 - scores.get(label, 0)) * (1 - weight)
         ranked = sorted(scores.items(), key=lambda item: -item[1])[:count]
-        return [Match(label, round(score * covered, 3), min(round(intensity, 2), MOST)) for label, score in ranked]
+        degree = min(round(degree, 2), MAX_INTENSITY)
+        return [Match(label, round(score * covered, 3), degree) for label, score in ranked]
 
     def _parts(self, tokens: list[str]) -> Iterator[tuple[str, dict[str, float], float]]:
         """The phrase in its longest known pieces: text, labels with weights ({} where none), degree (1 where none)."""

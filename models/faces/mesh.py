@@ -23,7 +23,7 @@ MEAN_FACE = Path(__file__).parents[2] / "assets" / "mean_face.safetensors"  # ma
 SIDE = 256  # the mesh's own frame, pixels
 ROOM = 1.5  # side of that frame / side of the detector's box
 PRESENCE = 0.5  # MediaPipe's default
-MOST = 50  # detections of one picture that are read
+MOST = 100  # faces of one picture, and detections of one look at it that are read; nodes count from 0 to 99
 SAME_FACE = 0.5  # common part of the smaller of two boxes
 # Beside a face, others are looked for down to this part of its size, and this many pixels.
 BYSTANDER, SMALLEST_FACE = 1 / 8, 40
@@ -97,7 +97,7 @@ class FaceMesh(nn.Module):
         mesh.detector = detector or mesh.detector
         return mesh
 
-    def find(self, picture: Tensor, limit: int = 20) -> list[Face]:
+    def find(self, picture: Tensor, limit: int = MOST) -> list[Face]:
         """Every face in a picture, largest first; an empty list when there is none. No gradients.
 
         picture: (3, H, W) or (1, 3, H, W), RGB in [-1, 1]
@@ -108,7 +108,7 @@ class FaceMesh(nn.Module):
         return self.find_batch(pictures, limit)[0]
 
     @torch.no_grad()
-    def find_batch(self, pictures: Tensor, limit: int = 20) -> list[list[Face]]:
+    def find_batch(self, pictures: Tensor, limit: int = MOST) -> list[list[Face]]:
         """Every face in each picture. pictures: (B, 3, H, W), RGB in [-1, 1]"""
         if pictures.ndim != 4 or pictures.shape[1] != 3 or 0 in pictures.shape or not pictures.is_floating_point():
             raise ValueError(f"got pictures {tuple(pictures.shape)} {pictures.dtype}, want (B, 3, H, W) float")

@@ -35,7 +35,9 @@ class Config:
     planes: tuple[str, ...] = ("mask", "background")  # of PLANES, in the order of the network's inputs
     pose_scale: tuple[float, float, float] = (0.05, 0.05, 0.0)  # of yaw, pitch and roll; crops are upright
     identity_gain: float | None = None  # what identity codes are multiplied by; None: the root of identity_size
-    strongest_expression: float = 1.35  # stronger codes are held back to it; in spreads, see Encoders.hold_back
+    # strength of an expression: root mean square of its code in the spreads of photos; nine of ten are below 1.35
+    strongest_word: float = 1.35  # one of the 135 at intensity 1
+    strongest_expression: float = 2.025  # any code; of stronger ones the weights paint neither expression nor person
     mask_margins: tuple[float, float, float] = MASK_MARGINS  # dilation, chin and forehead, as in masks.face_mask
     face_fill: str = "grey"  # what the background has in place of its face: mid-grey, or the "light" that fell on it
     latent_rgb: tuple[tuple[float, float, float], ...] = ()  # (latent_channels, 3): latents to RGB in [-1, 1], previews

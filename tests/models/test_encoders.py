@@ -4,7 +4,7 @@ import shutil
 import pytest
 import torch
 from diffsfsr.models.codes import Expression, Identity
-from diffsfsr.models.encoders import STRONGEST, Encoders
+from diffsfsr.models.encoders import Encoders
 from diffsfsr.models.expression.library import ExpressionLibrary
 from diffsfsr.models.faces.task_file import find_task_file
 from diffsfsr.models.frames import five_points, transform_mesh
@@ -99,13 +99,39 @@ def test_words_are_no_stronger_than_photos():
         meant, code = encoders.library.code(label), encoders.label(label).code[0]
         strength = (code / encoders.conditioner.spread).square().mean().sqrt()
         if torch.equal(code, meant):
-            assert strength <= STRONGEST
+            assert strength <= 1.35
         else:
             held_back.add(label)
-            assert strength.item() == pytest.approx(STRONGEST, rel=1e-4)
+            assert strength.item() == pytest.approx(1.35, rel=1e-4)
             assert torch.cosine_similarity(code, meant, dim=0) > 0.9999
             torch.testing.assert_close(encoders.label(label, intensity=0.5).code[0], 0.5 * code)
     assert {"sadness", "grief", "terror"} < held_back and "joy" not in held_back and len(held_back) < 30
+
+
+def test_no_code_becomes_tokens_stronger_than_the_weights_have_seen(encoders, acted):
+    """Words at every intensity pass; sliders, photos and files are held back in their own direction."""
+    background = encoders.background(acted("P001", NEUTRAL)[None])
+    identity = encoders.identity([acted("P002", NEUTRAL)])[0]
+
+    def tokens(code):
+        return encoders.tokens(identity, Expression(code), background).full
+
+    joy = encoders.label("joy").code
+    strength = (joy / encoders.conditioner.spread).square().mean().sqrt()
+    strongest = joy * encoders.config.strongest_expression / strength
+    for factor in (1.01, 1.3, 40.0):
+        torch.testing.assert_close(tokens(factor * strongest), tokens(strongest), atol=1e-4, rtol=1e-4)
+    assert (tokens(0.99 * strongest) - tokens(strongest)).abs().max() > 1e-4
+    both = encoders.hold_back(torch.cat([9 * strongest, joy, 0 * joy]))
+    torch.testing.assert_close(both, torch.cat([strongest, joy, 0 * joy]))
+
+
+def test_photos_are_exaggerated_as_words_are(encoders, acted):
+    photo = encoders.expression(acted("P004", SURPRISED), intensity=1.5).code
+    plain = encoders.expression(acted("P004", SURPRISED)).code
+    assert torch.equal(photo, (1.5 * plain).clamp(-1, 1))
+    with pytest.raises(ValueError, match="got 1.6 for intensity, want 0 to 1.5"):
+        encoders.expression(acted("P004", SURPRISED), intensity=1.6)
 
 
 def test_background_is_cut_to_the_frame(encoders, acted):

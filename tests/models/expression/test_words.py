@@ -39,14 +39,14 @@ def test_the_phrases_that_were_written_first_are_found(words):
     assert len(found) == 60
     missed = [phrase for (phrase, _, _), hit in zip(PHRASES, found, strict=True) if not hit]
     assert len(missed) <= 3, missed
-    for phrase, _, intensity in PHRASES:
-        assert words.find(phrase)[0].intensity == intensity, phrase
+    for phrase, _, degree in PHRASES:
+        assert words.find(phrase)[0].degree == degree, phrase
 
 
 def test_every_label_finds_itself_first_at_full_score(words):
     for label in LABELS:
         match = words.find(label)[0]
-        assert (match.label, match.score, match.intensity) == (label, 1.0, 1.0)
+        assert (match.label, match.score, match.degree) == (label, 1.0, 1.0)
 
 
 def test_scores_fall_and_stay_within_bounds(words):
@@ -56,7 +56,7 @@ def test_scores_fall_and_stay_within_bounds(words):
 
 
 @pytest.mark.parametrize(
-    "phrase, intensity",
+    "phrase, degree",
     [
         ("a bit sad", 0.6),
         ("slightly sad", 0.5),
@@ -71,8 +71,8 @@ def test_scores_fall_and_stay_within_bounds(words):
         ("poker face", 0.0),
     ],
 )
-def test_words_of_degree_are_the_intensity(words, phrase, intensity):
-    assert words.find(phrase)[0].intensity == intensity
+def test_words_of_degree_are_the_intensity(words, phrase, degree):
+    assert words.find(phrase)[0].degree == degree
 
 
 @pytest.mark.parametrize(

@@ -24,11 +24,12 @@ def test_older_files_have_a_grey_face():
 
 def test_files_that_do_not_say_how_codes_are_scaled_mean_what_all_of_them_were_trained_with():
     values = mini().to_dict()
-    for name in ("pose_scale", "identity_gain", "strongest_expression", "mask_margins"):
+    for name in ("pose_scale", "identity_gain", "strongest_word", "strongest_expression", "mask_margins"):
         del values[name]
     old = Config.from_dict(values)
     assert old == mini() and old.pose_scale == (0.05, 0.05, 0.0) and old.code_gain == 384**0.5
-    assert old.strongest_expression == 1.35 and old.mask_margins == (0.1, 0.06, 0.12)
+    assert (old.strongest_word, old.strongest_expression) == (1.35, 2.025)
+    assert old.mask_margins == (0.1, 0.06, 0.12)
     assert mini(identity_size=96).code_gain == 96**0.5 and mini(identity_gain=3.0).code_gain == 3
 
 
