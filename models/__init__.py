@@ -1,23 +1,23 @@
 """DiffSFSR in the order in which data flows. Pure torch and diffusers, no ComfyUI.
 
-    identity photos  -> face_mesh -> geometry.align (112) -> recogniser -> Identity    (compound code)
-    expression photo -> face_mesh -> blendshapes minus neutral          -> Expression  (0 = neutral)
-    one of 135 words -> library (codes and pictures: references)        -> Expression
-    any words -> words -> one of 135, with an intensity;   photos by label -> user_library -> Expression
-    Expression -> expression_edit (sliders, strength, mix, travel), expression_file (files, named values, landmarks)
-    Identity -> identity_file
-    background       -> face_mesh -> geometry.crop, blending.face_mask  -> Background  (crop, mask, head pose)
+    identity photos  -> faces -> frames.align (112) -> identity.recognisers -> Identity    (compound code)
+    expression photo -> faces -> blendshapes minus neutral                  -> Expression  (0 = neutral)
+    one of 135 words -> expression.library (codes; pictures: references)    -> Expression
+    any words -> expression.words -> one of 135, and a degree;   photos by label -> expression.user_library
+    Expression -> expression.edit (sliders, intensity, mix, travel), expression.file;   Identity -> identity.file
+    background       -> faces -> frames.crop, masks.face_mask               -> Background  (crop, mask, head pose)
 
-    Identity, Expression, pose -> conditioner -> tokens
-    crop without its face -> autoencoder -> background latents
-    noise -> denoiser(z_t, t | tokens ; mask, background latents) -> sampling.ddim, two-step guidance -> z_0
+    Identity, Expression, pose -> conditions.Conditioner -> tokens
+    mask; crop without its face (masks.remove_face) -> autoencoder -> planes
+    noise -> network.denoiser(z_t, t | Conditions(tokens, planes)) -> network.sampling.ddim, two-step guidance -> z_0
     z_0 -> autoencoder -> crop -> compositing (colour match, feathered paste) -> picture
 
-    face_detector (or insightface_pack) -> face_mesh -> face_choice: which faces are meant, and pictures without them
-
-    codes       what travels: Identity, Expression, Background      config      what a checkpoint says of itself
-    encoders    photos and words to codes, codes to tokens          checkpoint  one .safetensors file
-    diffsfsr    the whole, on diffusers                             tflite      MediaPipe's networks in torch
+    faces       detector (or insightface_pack) -> mesh -> choice: which faces are meant, and pictures without them
+    codes       what travels: Identity, Expression, Background
+    encoders    photos and words to codes, codes to tokens and planes
+    network     config: what a checkpoint says of itself; checkpoint: one .safetensors file
+    readers     identity and expression of decoded estimates, for losses
+    pipeline    the whole, on diffusers
 
 Letters: B batch, N faces found, P pictures, S side of the generation frame, C channels, T tokens, D identity code.
 Pixels are RGB in [-1, 1]; points are (x, y) in pixels from the top left, the first pixel's centre at (0.5, 0.5).

@@ -64,7 +64,7 @@ def match_colour(result: Tensor, reference: Tensor, mask: Tensor, valid: Tensor 
     result     (B, 3, S, S) in [-1, 1], the generated crop
     reference  (B, 3, S, S) in [-1, 1], the crop that it replaces
     mask       (B, 1, S, S), what was regenerated
-    valid      (B, 1, S, S), 0 where the reference is outside of its picture (see geometry.inside)
+    valid      (B, 1, S, S), 0 where the reference is outside of its picture (see frames.inside)
     returns    (B, 3, S, S); bright pixels may leave [-1, 1] a little
     """
     if result.shape != reference.shape or mask.shape[-2:] != result.shape[-2:]:

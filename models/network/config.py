@@ -16,7 +16,7 @@ class Config:
     """Everything needed to build the networks and to read the codes that they were trained with."""
 
     name: str  # for display and for provenance
-    frame: str  # generation frame, a key of geometry.FRAMES
+    frame: str  # generation frame, a key of frames.FRAMES
     recognisers: tuple[str, ...]  # names of the recognisers that the identity code is made of, in order
     identity_size: int  # length of the identity code
     latent_channels: int

@@ -43,6 +43,13 @@ def test_a_sheet_of_sixteen_has_sixteen_faces(face_mesh, person):
     assert sorted((rows * 4 + columns).int().tolist()) == list(range(16))
 
 
+def test_a_picture_of_25_people_has_25_faces(face_mesh, acted):
+    """Nodes count the faces of a picture from 0 to 99."""
+    cells = [acted("P001", cell % 16, 100) for cell in range(25)]
+    rows = [torch.cat(cells[i : i + 5], dim=-1) for i in range(0, 25, 5)]
+    assert len(face_mesh.find(torch.cat(rows, dim=-2))) == 25
+
+
 @pytest.fixture(scope="module")
 def crowd(acted) -> Tensor:
     """(3, 1200, 1600): a face 500 pixels high, and smaller ones down to 60, tilted by up to 45 degrees."""
