@@ -167,7 +167,7 @@ def measure(
 
 def code_of(model: DiffSFSR, picture: Tensor, face: Face) -> Tensor:
     """(1, D) the identity of one of the faces in a picture (3, H, W), whichever is the largest."""
-    return model.encoders.identity([picture], found=[[face]])[0].code
+    return model.encoders.identity([picture], known=[[face]].__getitem__)[0].code
 
 
 def changed_outside(picture: Tensor, scene: Background) -> float:
