@@ -34,6 +34,7 @@ PRIOR = 0.01  # error of readings, squared, in the gain: what is less than this 
 SKULL = (127, 162, 21, 54, 103, 67, 109, 10, 338, 297, 332, 284, 251, 389, 356)
 RIM = 0.5  # cosine of the angle to the viewer below which points near the outline belong to the rim
 GAUGES = 20  # faces, about, that the mean Jacobian is measured on
+RARE, SHARES = 0.001, (0.1, 0.5)  # how often triangles were smaller than they may be; bounds of what is left of them
 STIFF = 100.0  # how much the rim is bent less than it was seen to
 # What keeps the person's place whatever the outline: brows and nose, beside eyes and lips.
 INNER = (70, 63, 105, 66, 107, 55, 65, 52, 53, 46, 300, 293, 334, 296, 336, 285, 295, 282, 283, 276,
@@ -101,7 +102,7 @@ def empty(mean: Tensor, steady: Tensor) -> ShapeModel:
     """A model that can bring meshes to the mean face, and nothing else yet."""
     turning, motions = torch.zeros(5, *mean.shape), torch.zeros(1, *mean.shape)
     nothing = torch.zeros(1)
-    return ShapeModel(mean, steady, turning, motions, nothing, nothing, nothing).double()
+    return ShapeModel(mean, steady, turning, motions, nothing, nothing, nothing, nothing).double()
 
 
 def steady_points(mean: Tensor, points: Tensor, within: Within, rounds: int = 6) -> Tensor:
@@ -204,6 +205,18 @@ def following(mean: Tensor) -> Tensor:
     return follow
 
 
+def least_areas(shape: Tensor, within: Within) -> Tensor:
+    """(len(TRIANGLES),) the share of its mean area that a triangle is hardly ever seen below, in the frontal view.
+
+    shape: (N, 478, 3) canonical
+    """
+    a, b, c = shape[:, torch.tensor(TRIANGLES), :2].unbind(dim=2)
+    u, v = b - a, c - a
+    area = u[..., 0] * v[..., 1] - u[..., 1] * v[..., 0]
+    share = area / (area - within(area))
+    return share.kthvalue(max(int(RARE * len(share)), 1), dim=0).values.clamp(*SHARES)
+
+
 def fit(meshes: Meshes, mesh: FaceMesh) -> ShapeModel:
     """meshes: as read; only the usable ones count"""
     meshes = meshes.usable()
@@ -218,14 +231,16 @@ def fit(meshes: Meshes, mesh: FaceMesh) -> ShapeModel:
     shape = shape - torch.einsum("nf,fpc->npc", turn, turning)
     motions[:, list(SKULL)] = 0  # that they move with brows is the network's idea
     motions = stiffened(motions, mean)
-    model = ShapeModel(mean, steady, turning, motions, response, torch.zeros(51, len(motions)), following(mean))
+    no_gain = torch.zeros(51, len(motions))  # yet
+    follow, least = following(mean), least_areas(shape, within)
+    model = ShapeModel(mean, steady, turning, motions, response, no_gain, follow, least)
     gauges = shape[:: max(len(shape) // GAUGES, 1)].to(mesh.mean_face)
     model.gain = newton_gain(model.to(gauges.device), gauges, mesh).float()
     return model.cpu()
 
 
 def save(model: ShapeModel, path: Path) -> None:
-    small = {name: value.half().contiguous() for name, value in model.state_dict().items()}
+    small = {name.removeprefix("unfold."): value.half().contiguous() for name, value in model.state_dict().items()}
     save_file(small | {"mean": model.mean.contiguous()}, path)
 
 

@@ -44,7 +44,7 @@ class Placement:
 
 class ShapeModel(nn.Module):
     def __init__(self, mean: Tensor, steady: Tensor, turning: Tensor, motions: Tensor, response: Tensor, gain: Tensor,
-                 follow: Tensor):  # fmt: skip
+                 follow: Tensor, least: Tensor):  # fmt: skip
         """
         mean      (478, 3) the mean face
         steady    (478,) weight of each point in the fit to it
@@ -53,12 +53,13 @@ class ShapeModel(nn.Module):
         response  (3 * 51, K) features of blendshapes to amounts of the motions
         gain      (51, K) what a reading still lacks to amounts of the motions
         follow    (478, len(OUTLINE)) how far each point goes along with those of the outline
+        least     (len(TRIANGLES),) share of its area that each triangle keeps
         """
         super().__init__()
         for name, value in (("mean", mean), ("steady", steady), ("turning", turning), ("motions", motions),
                             ("response", response), ("gain", gain), ("follow", follow)):  # fmt: skip
             self.register_buffer(name, value.float())
-        self.unfold = Unfold()
+        self.unfold = Unfold(least)
 
     @classmethod
     def load(cls, path: Path = FILE) -> "ShapeModel":

@@ -1,4 +1,4 @@
-"""Motion of a mesh that turns no triangle over: areas are kept from shrinking to nothing, lids and lips from crossing.
+"""Motion of a mesh that turns no triangle over: areas shrink no further than seen, lids and lips do not cross.
 
 Ours: projection onto constraints, as position-based dynamics does it (Müller et al. 2007), all triangles at once.
 B faces, T triangles.
@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from .topology import LEFT_EYE, MOUTH, RIGHT_EYE, TRIANGLES
 
-LEAST = 0.1  # of its area in the source that a triangle keeps
 ROUNDS = 100
 PULL = 1.5  # over-relaxation
 MARGIN = 0.2  # of the bound, beyond it, so that the rounds end
@@ -18,8 +17,10 @@ FALLBACK = 32  # steps of the way back to the source
 
 
 class Unfold(nn.Module):
-    def __init__(self):
+    def __init__(self, least: Tensor):
+        """least: (len(TRIANGLES),) 0..1, the share of its area in the source that each triangle keeps"""
         super().__init__()
+        self.register_buffer("least", least.float())
         strips = [corners for opening in (LEFT_EYE, RIGHT_EYE, MOUTH) for corners in _strip(*opening)]
         self.register_buffer("triangles", torch.tensor([*TRIANGLES, *strips]), persistent=False)
 
@@ -34,8 +35,9 @@ class Unfold(nn.Module):
         flat, corners = moved[..., :2], self.triangles.flatten()
         _, gradient = self._lack(source[..., :2], side, bound)
         least = SOFT * gradient.square().sum(dim=(2, 3)).clamp(min=1e-12)
-        for _ in range(ROUNDS):
-            lack, gradient = self._lack(flat, side, bound)
+        for number in range(ROUNDS):
+            patience = min(2 - 2 * number / ROUNDS, 1)  # where bounds contradict each other, they give way
+            lack, gradient = self._lack(flat, side, torch.minimum(bound, patience * bound))
             if not lack.any():
                 break
             step = gradient * (lack / gradient.square().sum(dim=(2, 3)).maximum(least))[..., None, None]
@@ -53,9 +55,9 @@ class Unfold(nn.Module):
     def _bounds(self, source: Tensor) -> tuple[Tensor, Tensor]:
         area = _areas(source[..., :2], self.triangles)
         side = area.sign()
-        bound = LEAST * area.abs()
         side[:, len(TRIANGLES) :] = 1
-        bound[:, len(TRIANGLES) :] = area[:, len(TRIANGLES) :].clamp(max=0)
+        mesh, openings = area.split([len(TRIANGLES), area.shape[1] - len(TRIANGLES)], dim=1)
+        bound = torch.cat([self.least * mesh.abs(), openings.clamp(max=0)], dim=1)
         return side, bound
 
     def _lack(self, flat: Tensor, side: Tensor, bound: Tensor) -> tuple[Tensor, Tensor]:

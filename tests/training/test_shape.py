@@ -90,7 +90,7 @@ def test_the_outline_takes_along_what_is_near_and_leaves_the_features(mean):
 def test_a_step_with_the_gain_brings_the_reading_nearer(face_mesh):
     model = ShapeModel.load()
     few = ShapeModel(model.mean, model.steady, model.turning, model.motions[:8], torch.zeros(153, 8),
-                     torch.zeros(51, 8), model.follow)  # fmt: skip
+                     torch.zeros(51, 8), model.follow, model.unfold.least)  # fmt: skip
     few.gain = shape.newton_gain(few, few.mean[None], face_mesh, prior=0.01).float()
     goal = few.mean + 0.4 * torch.einsum("k,kpc->pc", torch.tensor([1.0, -1, 0, 1, 0, -1, 1, 0]), few.motions)
     wants = few.read(goal[None], face_mesh)
