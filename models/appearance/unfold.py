@@ -13,6 +13,7 @@ ROUNDS = 100
 PULL = 1.5  # over-relaxation
 MARGIN = 0.2  # of the bound, beyond it, so that the rounds end
 SOFT = 0.3  # a triangle that is nearly a point is opened no faster than so
+SMOOTHINGS = 40
 FALLBACK = 32  # steps of the way back to the source
 
 
@@ -23,13 +24,18 @@ class Unfold(nn.Module):
         self.register_buffer("least", least.float())
         strips = [corners for opening in (LEFT_EYE, RIGHT_EYE, MOUTH) for corners in _strip(*opening)]
         self.register_buffer("triangles", torch.tensor([*TRIANGLES, *strips]), persistent=False)
+        corners = torch.tensor(TRIANGLES)
+        neighbours = torch.eye(478)  # each point is its own as well
+        for i, j in ((0, 1), (1, 2), (2, 0)):
+            neighbours[corners[:, i], corners[:, j]] = neighbours[corners[:, j], corners[:, i]] = 1
+        self.register_buffer("neighbours", neighbours / neighbours.sum(dim=1, keepdim=True), persistent=False)
 
     def forward(self, moved: Tensor, source: Tensor) -> Tensor:
         """About the nearest mesh to `moved` whose triangles all face the side that they face in `source`.
 
-        Seen from the front, which is canonical. The openings of eyes and mouth close at most, unless they
-        are crossed in the source.
-        moved, source: (B, 478, 3) canonical; returns the same, z unchanged; `moved` itself where nothing folds
+        Seen from the front, which is canonical. The openings of eyes and mouth close at most, unless they are crossed
+        in the source.
+        moved, source: (B, 478, 3) canonical; returns the same, z mostly as it was; `moved` itself where nothing folds
         """
         side, bound = self._bounds(source)
         flat, corners = moved[..., :2], self.triangles.flatten()
@@ -45,7 +51,7 @@ class Unfold(nn.Module):
             total = torch.zeros_like(flat).index_add_(1, corners, step.flatten(1, 2))
             count = torch.zeros_like(flat[..., 0]).index_add_(1, corners, among)
             flat = flat + PULL * total / count.clamp(min=1)[..., None]
-        return self._back(torch.cat([flat, moved[..., 2:]], dim=-1), source, side)
+        return self._back(self._together(torch.cat([flat, moved[..., 2:]], dim=-1), source), source)
 
     def folds(self, moved: Tensor, source: Tensor) -> Tensor:
         """(B, len(TRIANGLES)) bool: which triangles of the mesh face another side than in the source"""
@@ -70,8 +76,20 @@ class Unfold(nn.Module):
         turned = torch.stack([-edges[..., 1], edges[..., 0]], dim=-1) / 2
         return lack, turned * side[..., None, None]
 
-    def _back(self, moved: Tensor, source: Tensor, side: Tensor) -> Tensor:
-        """Where a fold is left: as far from the source towards `moved` as nothing folds."""
+    def _together(self, moved: Tensor, source: Tensor) -> Tensor:
+        """Where a fold is left: points about it move as their neighbours do on average, until they do so together."""
+        for _ in range(SMOOTHINGS):
+            folded = self.folds(moved, source)
+            if not folded.any():
+                break
+            corners = self.triangles[: len(TRIANGLES)].flatten()
+            touched = torch.zeros_like(moved[..., 0]).index_add_(1, corners, folded.to(moved).repeat_interleave(3, 1))
+            about = touched @ self.neighbours.mT > 0
+            moved = torch.where(about[..., None], source + self.neighbours @ (moved - source), moved)
+        return moved
+
+    def _back(self, moved: Tensor, source: Tensor) -> Tensor:
+        """Where even then a fold is left: as far from the source towards `moved` as nothing folds."""
         folded = self.folds(moved, source).any(dim=1)
         result = moved.clone()
         for row in folded.nonzero()[:, 0].tolist():
