@@ -9,6 +9,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from .appearance.photos import Appearance
+
 
 def _check(name: str, tensor: Tensor, *shape: int | None) -> None:
     got = tuple(tensor.shape)
@@ -27,9 +29,12 @@ class Identity:
     code: Tensor  # (B, D): one unit vector per recogniser, concatenated
     recognisers: tuple[str, ...]  # names, in the order of the concatenation
     photos: int = 1  # how many photos were merged
+    appearances: tuple[Appearance, ...] = ()  # one for each of the B, or none at all: a code alone
 
     def __post_init__(self):
         _check("identity code", self.code, None, None)
+        if len(self.appearances) not in (0, len(self.code)):
+            raise ValueError(f"got {len(self.appearances)} appearances for {len(self.code)} people, want one each")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from .appearance.finish import Finisher
+from .appearance.photos import photograph
+from .appearance.shape import ShapeModel
 from .codes import Background, CutOut, Expression, Identity, broadcast, one_for_each_face
 from .conditions import Conditioner
 from .expression.edit import scale
@@ -46,6 +49,7 @@ class Encoders(nn.Module):
         self.recognisers = Recognisers(recognisers)
         self.conditioner = Conditioner(config)
         self.library = library
+        self.shape = ShapeModel.load()
         self.comparer: PackRecogniser | None = None  # takes no part in conditioning
 
     @classmethod
@@ -73,6 +77,11 @@ class Encoders(nn.Module):
         return encoders.eval().requires_grad_(False)
 
     @property
+    def finisher(self) -> Finisher:
+        """Finishes painted faces with the pixels of photos."""
+        return Finisher(self.mesh, self.shape, self.conditioner.neutral)
+
+    @property
     def device(self) -> torch.device:
         return self.conditioner.neutral.device
 
@@ -93,10 +102,11 @@ class Encoders(nn.Module):
         if not len(pictures):
             raise ValueError("got no identity photo, want at least one")
         chosen = self.find(pictures.__getitem__, len(pictures), choose, "identity photo", without_face, known)
-        faces = [self._aligned(picture, faces) for picture, faces in zip(pictures, chosen, strict=True) if faces]
-        faces = torch.cat(faces)
+        shown = [(picture, face) for picture, faces in zip(pictures, chosen, strict=True) for face in faces]
+        appearance = photograph(*zip(*shown, strict=True))
+        faces = torch.cat([self._aligned(picture, [face]) for picture, face in shown])
         code = self.recognisers.merge(self.recognisers.encode(faces.to(self.device)))
-        return Identity(code, self.recognisers.names, len(faces)), faces
+        return Identity(code, self.recognisers.names, len(faces), (appearance,)), faces
 
     def expression(
         self,

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from .appearance.finish import Wish, can_finish
 from .codes import Background, CutOut, Expression, Identity, repeat_background
 from .compositing import paste_faces
 from .conditions import Conditions
@@ -74,19 +75,40 @@ class DiffSFSR:
         identity_scale: float = 2.0,
         expression_scale: float = 2.0,
         on_step: Callable[[SamplingStep], None] | None = None,
+        wish: Wish = Wish(),  # noqa: B008  frozen
     ) -> tuple[Tensor, Tensor]:
         """Draw the faces and put them into their pictures.
 
         seed     that of the first face; face i has seed + i
         on_step  called after every step
-        returns  pictures (R, 3, H, W) as paste_faces makes them, and crops (B, 3, S, S), both in [-1, 1]
+        wish     how they are finished with the photo's own pixels; without any, or with appearance 0, not at all
+        returns  pictures (R, 3, H, W) as paste_faces makes them, and crops (B, 3, kS, kS), both in [-1, 1]
         """
         tokens = self.encoders.tokens(identity, expression, background)
         for step in self.sample(tokens, background, steps, seed, identity_scale, expression_scale):
             if on_step:
                 on_step(step)
         crops = self.decode(step.z)
+        if wish.appearance and can_finish(identity):
+            crops = self.encoders.finisher(
+                crops, background, background.pictures.__getitem__, identity, expression, wish
+            )
+            crops = torch.stack(list(crops))
         return paste_faces(crops.cpu(), background), crops
+
+    @torch.inference_mode()
+    def preview(
+        self,
+        identity: Identity | None,
+        expression: Expression | None,
+        background: Background,
+        wish: Wish = Wish(),  # noqa: B008  frozen
+    ) -> Tensor:
+        """The faces by their photos alone, without the painter: crops (B, 3, kS, kS) in [-1, 1], at once."""
+        if not can_finish(identity):
+            raise ValueError("the identity holds a code alone, want one with its appearance; encode the photos again")
+        given = background, background.pictures.__getitem__, identity, expression, wish
+        return torch.stack(list(self.encoders.finisher(None, *given)))
 
     def sample(
         self,

@@ -1,0 +1,132 @@
+"""A face out of three pictures that lie on one mesh: the person's photo, the painter's crop, the scene's own face (ours).
+
+Fine bands are the photo's, coarse ones the painter's, both under the scene's light; in between it depends on how far the
+expression wanted is from the photo's, since a grin's folds stay in the skin. What the photo cannot show (a mouth that
+it has closed, a side turned away) is the painter's. Around the face the scene goes along with the new outline.
+
+B faces, S side of the crop. Logarithms of brightness throughout: differences are ratios of light.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..frames import pixel_centres, resample
+from .bands import blur, halve, join, over_face, split
+from .light import from_log, harmonics_of, relight, to_log
+from .topology import OUTLINE
+from .warp import Warped, region
+
+# Bands of a crop of 512 pixels, finest first: how much of the photo's share a far expression takes away from brightness.
+# Colours do not change with the expression.
+YIELDS = (0.0, 0.15, 0.5, 0.9, 1.0, 1.0)
+FAR = 0.02  # an expression that moves a point by this part of the face's height is far, for its folds
+FAR_INSIDE = 0.06  # and for the inside of a mouth one that changes its height by this part of its width
+GRAIN = 3  # so many fine bands get the scene's contrast
+GAINS = (0.6, 1.8)  # but not more than this is changed
+FACING = 0.2  # least trust in the scene's own face where its light is read
+FOLLOW = 0.1  # of the crop's side: how far the surroundings go along with the outline
+
+
+@dataclass(frozen=True)
+class Layers:
+    """What a face is made of, each on the wanted mesh."""
+
+    photo: Warped  # the person's
+    scene: Warped  # the face that is replaced
+    painted: Warped | None  # the painter's; without it the scene's own face stands in
+    moved: Tensor  # (B, 478) how far the expression moves each point of the photo, parts of the face's height
+    opened: Tensor  # (B,) how much wider the mouth is open than in the photo, parts of its width
+    target: Tensor  # (B, 478, 3) the mesh, crop pixels
+
+
+def compose(layers: Layers, around: Tensor, appearance: float = 1.0) -> Tensor:
+    """The face, in its surroundings.
+
+    around      (B, 3, S, S) in [-1, 1]: what surrounds the face, see surroundings()
+    appearance  0..1: how much of what the photo could give is taken from it
+    returns     (B, 3, S, S) in [-1, 1]
+    """
+    target, size = layers.target, around.shape[-1]
+    near = _nearness(layers, size)
+    inside = torch.exp(-(layers.opened / FAR_INSIDE).square())[:, None, None, None]
+    mouth, eyes, lips = (region(target, size, part) for part in ("mouth", "eyes", "lips"))
+    bare = (1 - 2 * blur((mouth + eyes + lips).clamp(0, 1), size / 64)).clamp(min=0)  # where skin lies
+    photo, scene = (_filled(layer, around) for layer in (layers.photo, layers.scene))
+    lit = bare * layers.scene.trust.clamp(min=FACING) * layers.scene.cover
+    harmonics = harmonics_of(target, size)
+    skin = lit * layers.photo.trust
+    photo = relight(photo, scene, skin, harmonics)
+    painted = scene
+    if layers.painted is not None:
+        painted = relight(_filled(layers.painted, around), scene, lit * layers.painted.cover, harmonics)
+    share = appearance * layers.photo.trust * (1 - mouth * (1 - inside))
+    face = from_log(_mix(*map(to_log, (photo, painted, scene)), share, near, skin))
+    edge = _face_edge(layers.photo)
+    return torch.lerp(around, face, edge)
+
+
+def surroundings(scene: Tensor, was: Tensor, now: Tensor, mask: Tensor) -> Tensor:
+    """The scene with what lies beside the face moved along with its outline; at the mask's border nothing moves.
+
+    scene     (B, 3, S, S) in [-1, 1]
+    was, now  (B, 478, 3) meshes of the face there is and of the face there will be, crop pixels
+    mask      (B, 1, S, S) 0..1, 1 = may change
+    returns   (B, 3, S, S); outside of the mask the scene, bit for bit
+    """
+    size, coarse = scene.shape[-1], scene.shape[-1] // 8
+    before, after = was[:, OUTLINE, :2], now[:, OUTLINE, :2]
+    pixels = pixel_centres(coarse, coarse, scene).flatten(0, 1) * (size / coarse)
+    apart = torch.cdist(pixels.expand(len(scene), -1, -1), after) / size
+    weight = (apart + 0.02) ** -3
+    shift = (weight / weight.sum(-1, keepdim=True)) @ (before - after)
+    shift = shift * torch.exp(-(apart.amin(-1, keepdim=True) / FOLLOW).square())
+    shift = F.interpolate(
+        shift.mT.unflatten(2, (coarse, coarse)), size=(size, size), mode="bicubic", align_corners=False
+    )
+    reach = size // 40
+    inner = -F.max_pool2d(-mask, 2 * reach + 1, stride=1, padding=reach)
+    shift = shift * blur(inner, 0.6 * reach).clamp(0, 1)
+    moved = resample(scene, pixel_centres(size, size, scene) + shift.permute(0, 2, 3, 1), torch.ones(len(scene)))
+    return torch.where(mask > 0, torch.lerp(scene, moved, mask), scene)
+
+
+def _nearness(layers: Layers, size: int) -> Tensor:
+    """(B, 1, S, S) 0..1: how near the wanted expression is to the photo's."""
+    coarse = size // 4
+    moved, _ = over_face(layers.target / 4, layers.moved[..., None], coarse, 0.1)
+    moved = F.interpolate(blur(moved, coarse / 64), size=(size, size), mode="bilinear", align_corners=False)
+    return torch.exp(-(moved / FAR).square())
+
+
+def _filled(layer: Warped, around: Tensor) -> Tensor:
+    """A layer's picture, where it shows nothing the surroundings."""
+    shown = (layer.trust > 0.02) | (layer.cover > 0.5)
+    return torch.where(shown, layer.picture, around)
+
+
+def _face_edge(photo: Warped) -> Tensor:
+    """(B, 1, S, S): 1 in the face, fading within its outline; beyond the forehead as far as the photo is trusted."""
+    inner = (2 * blur(photo.cover, photo.cover.shape[-1] / 100) - 1).clamp(0, 1)
+    return inner.maximum((1.25 * photo.trust).clamp(0, 1))
+
+
+def _mix(photo: Tensor, painted: Tensor, scene: Tensor, share: Tensor, near: Tensor, skin: Tensor) -> Tensor:
+    """Band by band: the photo's, where it has a share, else the painter's; the fine ones with the scene's contrast."""
+    extra = max(0, (photo.shape[-1] // 512).bit_length() - 1)  # larger crops have more fine bands
+    yields = YIELDS[:1] * extra + YIELDS
+    (ours, our_rest), (theirs, their_rest) = split(photo, len(yields)), split(painted, len(yields))
+    grain, _ = split(scene, GRAIN + extra)
+    mixed = []
+    for i, (own, other) in enumerate(zip([*ours, our_rest], [*theirs, their_rest], strict=True)):
+        if i < len(grain):
+            energy = [(band.square() * skin).sum((1, 2, 3), keepdim=True) for band in (grain[i], own)]
+            own = own * (energy[0] / energy[1].clamp(min=1e-9)).sqrt().clamp(*GAINS)
+        change = own - other
+        brightness = change.mean(1, keepdim=True)
+        lost = yields[min(i, len(yields) - 1)] * (1 - near)
+        mixed.append(other + share * (change - lost * brightness))
+        share, near, skin = halve(share), halve(near), halve(skin)
+    return join(mixed[:-1], mixed[-1])

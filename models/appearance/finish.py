@@ -1,0 +1,173 @@
+"""Painted faces finished with the pixels of a photo: the person's own for an identity, else the scene's (ours).
+
+    photos of the person, expression, the scene's face -> shape -> the wanted mesh
+    photo, scene and painter's crop, each warped onto it -> composite -> crop of k times the frame's size
+
+Without a painter's crop the same gives a picture at once: a live preview.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..codes import CutOut, Expression, Identity, one_for_each_face
+from ..compositing import FEATHER, feather
+from ..faces.mesh import PRESENCE, ROOM, SIDE, FaceMesh
+from ..frames import crop
+from .composite import Layers, compose, surroundings
+from .photos import Appearance
+from .shape import ShapeModel
+from .topology import MOUTH, OUTLINE
+from .warp import Warped, warp, warp_photos
+
+DETAIL = 4  # pixels of the finished crop for each of the frame's
+LARGEST = 1024  # side of a finished crop
+CHIN, FOREHEAD = OUTLINE[18], OUTLINE[0]
+DOUBT = 0.5  # of its trust that a photo keeps where its expression is far from the wanted one, if others are nearer
+FAR = 0.04  # parts of the face's height that an expression moves a point by, for that
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How a face is to be finished."""
+
+    appearance: float = 1.0  # 0..1: how much comes from the photo; 0 leaves the painted crop as it is
+    shape: float = 1.0  # 0..1: outline of the face, the scene's (0) to the person's (1)
+    detail: int = DETAIL  # pixels for each of the frame's
+
+    def __post_init__(self):
+        for name in ("appearance", "shape"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"got {getattr(self, name)} for {name}, want 0 to 1")
+        if self.detail < 1:
+            raise ValueError(f"got {self.detail} for detail, want 1 or more pixels for each of the frame's")
+
+
+class Finisher:
+    def __init__(self, mesh: FaceMesh, shape: ShapeModel, neutral: Tensor):
+        """neutral: (51,) blendshapes of a neutral face, which expressions count from"""
+        self.mesh, self.shape, self.neutral = mesh, shape, neutral
+
+    def __call__(
+        self,
+        painted: Tensor | None,
+        background: CutOut,
+        picture_at: Callable[[int], Tensor],
+        identity: Identity | None,
+        expression: Expression | None,
+        wish: Wish = Wish(),  # noqa: B008  frozen
+    ) -> Iterator[Tensor]:
+        """One finished crop (3, kS, kS) in [-1, 1] after the other, for each face that is painted.
+
+        painted     (B, 3, S or more, same) in [-1, 1]: the painter's crops; None for a preview without them
+        picture_at  a picture's number -> (3, H, W) in [-1, 1]: what the background was cut from
+        identity    without one, or without its appearance, see can_finish()
+        expression  without one the scene's own
+        """
+        rows = [None if code is None else _rows(len(code.code), background) for code in (identity, expression)]
+        count = max([len(background.index), *(len(painted) if painted is not None else 0,), *map(_length, rows)])
+        device = self.neutral.device
+        for i in range(count):
+            face = i if len(background.index) > 1 else 0
+            who, what = (None if row is None else row[i if len(row) > 1 else 0] for row in rows)
+            here = self._scene(background, face, picture_at, wish)
+            wants = here.blendshapes if what is None else self.neutral + expression.code[what].to(device)
+            own = here.appearance() if who is None else _to(identity.appearances[who], device)
+            crop_ = None if painted is None else painted[i : i + 1].to(device)
+            yield self._finish(crop_, here, own, wants.clamp(0, 1).view(1, -1), wish)[0]
+
+    def _scene(self, background: CutOut, i: int, picture_at: Callable[[int], Tensor], wish: Wish) -> "Place":
+        detail = min(wish.detail, LARGEST // background.crop.shape[-1])
+        size, device = detail * background.crop.shape[-1], self.neutral.device
+        matrix = detail * background.matrix[i : i + 1]
+        around = crop(picture_at(int(background.index[i]))[None].to(device), matrix.to(device), size)
+        mask = F.interpolate(background.mask[i : i + 1].to(device), size=(size, size))
+        soft = feather(background.mask[i : i + 1].to(device), FEATHER * background.mask.shape[-1])
+        soft = F.interpolate(soft, size=(size, size), mode="bilinear", align_corners=False) * mask
+        points, blendshapes = (x[i : i + 1].to(device) for x in (background.points, background.blendshapes))
+        return Place(around, points * detail, blendshapes, mask, soft)
+
+    def _finish(self, painted: Tensor | None, scene: "Place", own: Appearance, wants: Tensor, wish: Wish) -> Tensor:
+        target = self.shape.wanted(
+            own.points, own.blendshapes, wants, scene.points, scene.blendshapes, wish.shape, self.mesh
+        )
+        size, photos = scene.around.shape[-1], own.photos
+        moved = self._moved(own, wants)  # (n, 478)
+        if len(photos) == 1:
+            photo, opened = warp(photos, own.points, target, size), _opened(own.points)
+        else:
+            fit = DOUBT + (1 - DOUBT) * torch.exp(-(moved / FAR).square())
+            photo, opened = warp_photos(photos, own.points, target[:, None], size, fit=fit), _opened(own.points)
+        nearest = moved.mean(1).argmin()
+        layers = Layers(
+            photo=photo,
+            scene=warp(scene.around, scene.points, target, size),
+            painted=None if painted is None else self._painted(painted, target, size),
+            moved=moved.amin(0, keepdim=True),
+            opened=(_opened(target) - opened[nearest]),
+            target=target,
+        )
+        around = surroundings(scene.around, scene.points, target, scene.mask)
+        face = compose(layers, around, wish.appearance)
+        return torch.where(scene.soft > 0, torch.lerp(scene.around, face, scene.soft), scene.around)
+
+    def _moved(self, own: Appearance, wants: Tensor) -> Tensor:
+        """(n, 478): how far the expression moves each point of the photos, parts of the face's height."""
+        points, _ = self.shape.canonical(own.points)
+        change = self.shape.move(points, own.blendshapes, wants.expand(len(points), -1)) - points
+        height = (self.shape.mean[CHIN] - self.shape.mean[FOREHEAD]).norm()
+        return change[..., :2].norm(dim=-1) / height
+
+    def _painted(self, painted: Tensor, target: Tensor, size: int) -> Warped | None:
+        """The painter's face on the wanted mesh, None where it shows no face."""
+        painted = F.interpolate(painted, size=(size, size), mode="bicubic", align_corners=False).clamp(-1, 1)
+        low, high = target[..., :2].amin(1), target[..., :2].amax(1)
+        zoom = SIDE / (ROOM * (high - low).amax(1))  # the mesh's own frame, about the face
+        shift = SIDE / 2 - zoom[:, None] * (low + high) / 2
+        matrix = torch.cat([zoom[:, None, None] * torch.eye(2, device=zoom.device), shift[..., None]], -1)
+        points, _, presence = self.mesh.read(crop(painted, matrix, SIDE))
+        if presence[0] < PRESENCE:
+            return None
+        flat = (points[..., :2] - shift[:, None]) / zoom[:, None, None]
+        return warp(painted, torch.cat([flat, points[..., 2:] / zoom[:, None, None]], -1), target, size)
+
+
+@dataclass(frozen=True)
+class Place:
+    """One face of the background at the size of the finished crop."""
+
+    around: Tensor  # (1, 3, S, S) in [-1, 1]
+    points: Tensor  # (1, 478, 3) crop pixels
+    blendshapes: Tensor  # (1, 51)
+    mask: Tensor  # (1, 1, S, S) 0 or 1
+    soft: Tensor  # (1, 1, S, S) 0..1, the mask with a soft border
+
+    def appearance(self) -> Appearance:
+        pixels = ((self.around + 1) * 127.5).round().to(torch.uint8)
+        return Appearance(pixels, self.points, self.blendshapes)
+
+
+def can_finish(identity: Identity | None) -> bool:
+    """Whether there are pixels to finish with: an identity's own, or the scene's where no identity is given."""
+    return identity is None or bool(identity.appearances)
+
+
+def _rows(count: int, background: CutOut) -> list[int]:
+    return one_for_each_face(torch.arange(count)[:, None], background)[:, 0].tolist()
+
+
+def _length(rows: list[int] | None) -> int:
+    return 0 if rows is None else len(rows)
+
+
+def _to(own: Appearance, device: torch.device) -> Appearance:
+    return Appearance(own.pictures.to(device), own.points.to(device), own.blendshapes.to(device))
+
+
+def _opened(points: Tensor) -> Tensor:
+    """(B,) height of the mouth's inside, parts of its width."""
+    upper, lower = points[:, MOUTH[0][5], :2], points[:, MOUTH[1][5], :2]
+    return (upper - lower).norm(dim=-1) / (points[:, MOUTH[0][0], :2] - points[:, MOUTH[0][-1], :2]).norm(dim=-1)

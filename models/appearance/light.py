@@ -1,0 +1,110 @@
+"""The scene's light on a face from elsewhere (ours).
+
+Two pictures of a face lie on one mesh. What differs between them, in logarithms of brightness, is light, tone and the
+person. Light is what is smooth: a function of the surface's normal (spherical harmonics: Basri and Jacobs 2003) and a
+slow field over the face. Beards, brows, shadows of hair and whatever else belongs to one of the two are outliers to both fits.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .bands import blur, over_face
+from .topology import TRIANGLES
+
+DARK = 0.15  # added before the logarithm: what is darker counts as this dark, so that noise is not blown up
+COARSE = 128  # side of the pictures that light is fitted on
+OUTLIER = 0.25  # difference from the fit, in logarithms, at which a pixel counts half
+LOCAL, WIDE = (
+    45 / 512,
+    135 / 512,
+)  # reach of the slow field with much and with little skin, parts of the side
+FLAT = 0.15  # share of skin below which the wide field takes over
+GLOSS, GLOSSY = 12 / 512, 0.2  # skin brighter by this, in logarithms, than the scene's nearby is gloss, and dulled
+STRONGEST = 1.2  # logarithm that light is changed by at most
+BEND = 0.01  # ridge on the slope of the light over normals, and 30 times that on its bend
+
+
+def to_log(x: Tensor) -> Tensor:
+    """[-1, 1] -> logarithms of brightness"""
+    return ((x + 1) / 2 + DARK).clamp(min=1e-3).log()
+
+
+def from_log(x: Tensor) -> Tensor:
+    return ((x.exp() - DARK) * 2 - 1).clamp(-1, 1)
+
+
+def relight(texture: Tensor, scene: Tensor, skin: Tensor, harmonics: Tensor) -> Tensor:
+    """A face with the scene's light on it: multiplied by a smooth plane, so that what is black stays black.
+
+    texture, scene  (B, 3, S, S) in [-1, 1], the two faces on one mesh
+    skin            (B, 1, S, S) 0..1, how far a pixel is to be counted
+    harmonics       (B, 9, n, n) of the surface, from harmonics_of()
+    returns         (B, 3, S, S), above 1 where it got too bright
+    """
+    size, n = texture.shape[-1], harmonics.shape[-1]
+    difference = to_log(scene) - to_log(texture)
+    difference, weight = (F.interpolate(x, size=(n, n), mode="area") for x in (difference, skin))
+    brightness = difference.mean(1, keepdim=True)
+    turned, weight = _over_normals(brightness, weight, harmonics)
+    slow = _slow(torch.cat([brightness - turned, difference - brightness], 1), weight)
+    brightness, tone = (
+        F.interpolate(x, size=(size, size), mode="bilinear", align_corners=False)
+        for x in ((slow[:, :1] + turned).clamp(-STRONGEST, STRONGEST), slow[:, 1:])
+    )
+    alike = _like_skin(texture, skin)
+    above = to_log(texture).mean(1, keepdim=True) + brightness - blur(to_log(scene).mean(1, keepdim=True), GLOSS * size)
+    brightness = brightness - skin * F.softplus((above - GLOSSY) / 0.1) * 0.07
+    grey = (texture + 1).mean(1, keepdim=True)
+    colour = (texture + 1 - grey) * (brightness * alike).exp()
+    return (grey * brightness.exp() + colour) * (tone * alike).exp() - 1
+
+
+def _like_skin(texture: Tensor, skin: Tensor) -> Tensor:
+    """(B, 1, S, S) 0..1: how far a pixel has the skin's colour; others keep their own, and get no brighter one."""
+    colour = to_log(texture)
+    colour = colour - colour.mean(1, keepdim=True)
+    mean = (colour * skin).sum((2, 3), keepdim=True) / skin.sum((2, 3), keepdim=True).clamp(min=1e-6)
+    return ((colour * mean).sum(1, keepdim=True) / mean.square().sum(1, keepdim=True).clamp(min=1e-6)).clamp(0, 1)
+
+
+def harmonics_of(points: Tensor, size: int) -> Tensor:
+    """(B, 9, COARSE, COARSE): real spherical harmonics up to the second degree, not normalised, of meshes' normals.
+
+    points (B, 478, 3) pixels of a picture of `size`; beyond the mesh the nearest normals go on
+    """
+    triangles = torch.tensor(TRIANGLES, device=points.device)
+    a, b, c = points[:, triangles].unbind(2)
+    across = torch.linalg.cross(b - a, c - a)  # twice the area, along the normal
+    normal = torch.zeros_like(points).index_add(1, triangles.flatten(), across.repeat_interleave(3, 1))
+    normal = F.normalize(normal, dim=-1)
+    normal = torch.where(normal[..., 2:].mean(1, keepdim=True) > 0, -normal, normal)  # towards the viewer
+    plane, _ = over_face(points * (COARSE / size), normal, COARSE, 0.12)
+    x, y, z = F.normalize(plane, dim=1).split(1, 1)
+    return torch.cat([torch.ones_like(x), x, y, z, x * y, x * z, y * z, x * x - y * y, 3 * z * z - 1], 1)
+
+
+def _over_normals(value: Tensor, weight: Tensor, harmonics: Tensor, rounds: int = 3) -> tuple[Tensor, Tensor]:
+    """The part of a plane (B, 1, n, n) that the normals explain, and the weights less outliers."""
+    basis, wanted, given = harmonics.flatten(2), value.flatten(2), weight.flatten(2)
+    ridge = BEND * value.new_tensor([0, 1, 1, 1, 30, 30, 30, 30, 30]).diag()
+    counted = given
+    for _ in range(rounds):
+        weighted = basis * counted / counted.sum(-1, keepdim=True).clamp(min=1e-6)
+        normal = weighted @ basis.mT + ridge + 1e-6 * torch.eye(9, device=value.device)
+        fit = torch.linalg.solve(normal, weighted @ wanted.mT).mT @ basis
+        counted = given * _inlier(wanted - fit)
+    return fit.view_as(value), counted.view_as(weight)
+
+
+def _slow(value: Tensor, weight: Tensor) -> Tensor:
+    """A slow field (B, K, n, n) through what is left, where pixels count; wider where few do."""
+    size = value.shape[-1]
+    wide = blur(value * weight, WIDE * size) / blur(weight, WIDE * size).clamp(min=1e-4)
+    weight = weight * _inlier((value - wide)[:, :1])
+    share = blur(weight, LOCAL * size)
+    return (blur(value * weight, LOCAL * size) + FLAT * wide) / (share + FLAT)
+
+
+def _inlier(difference: Tensor) -> Tensor:
+    return 1 / (1 + (difference / OUTLIER).square())

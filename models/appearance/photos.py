@@ -1,0 +1,57 @@
+"""A person's appearance: aligned crops of photos, and what the face mesh reads in them (ours)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..faces.mesh import Face
+from ..frames import ARCFACE, Frame, align, crop, five_points, scale, transform
+
+# The frame mini-128 with 16 of its pixels more on each side, four pixels each: room for turned heads and open jaws.
+PORTRAIT = Frame(640, tuple((4 * (x + 8 + 16), 4 * (y + 16)) for x, y in ARCFACE))
+MOST = 8  # photos of one person that are kept: 1.2 MB each
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """n photos of one person."""
+
+    pictures: Tensor  # (n, 3, C, C) uint8 RGB, cut in PORTRAIT
+    points: Tensor  # (n, 478, 3) in pixels of the pictures
+    blendshapes: Tensor  # (n, 51) 0..1, as read
+
+    def __post_init__(self):
+        n, size = len(self.points), self.pictures.shape[-1]
+        shapes = {"pictures": (n, 3, size, size), "points": (n, 478, 3), "blendshapes": (n, 51)}
+        for name, want in shapes.items():
+            value = getattr(self, name)
+            if tuple(value.shape) != want or not 1 <= n <= MOST:
+                raise ValueError(
+                    f"got {name} of shape {tuple(value.shape)} in an appearance, want {want}, n 1 to {MOST}"
+                )
+            if not value.isfinite().all():
+                raise ValueError(f"got {name} with NaN or infinite numbers in an appearance; encode the photos again")
+        if self.pictures.dtype != torch.uint8:
+            raise ValueError(f"got pictures of {self.pictures.dtype} in an appearance, want uint8")
+
+    @property
+    def photos(self) -> Tensor:
+        """(n, 3, C, C) in [-1, 1]"""
+        return self.pictures.float() / 127.5 - 1
+
+
+def photograph(pictures: Sequence[Tensor], faces: Sequence[Face]) -> Appearance:
+    """Keep one face of each picture; of more than MOST the largest.
+
+    pictures  each (3, H, W) in [-1, 1]
+    """
+    points = torch.stack([face.points for face in faces]).cpu().float()
+    matrix = align(five_points(points), PORTRAIT)
+    chosen = scale(matrix).argsort()[:MOST].sort().values.tolist()  # the less it is enlarged, the larger it was
+    cut = torch.cat([crop(pictures[i][None].cpu().float(), matrix[i : i + 1], PORTRAIT.size) for i in chosen])
+    points, matrix = points[chosen], matrix[chosen]
+    inner = torch.cat([transform(points, matrix), points[..., 2:] * scale(matrix)[:, None, None]], -1)
+    blendshapes = torch.stack([faces[i].blendshapes for i in chosen]).cpu().float()
+    return Appearance(((cut + 1) * 127.5).round().to(torch.uint8), inner, blendshapes)
