@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .raster import rasterise
+from .raster import Window, rasterise
 from .topology import LEFT_EYE, MOUTH, RIGHT_EYE, TRIANGLES, strip
 
 
@@ -52,21 +52,21 @@ def double(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
-def over_face(points: Tensor, values: Tensor, size: int, reach: float) -> tuple[Tensor, Tensor]:
+def over_face(points: Tensor, values: Tensor, size: int, reach: float) -> Tensor:
     """Numbers at the points of meshes as smooth planes that go on beyond the meshes.
 
     points   (B, 478, 3) pixels of a picture of `size`; values (B, 478, K)
     reach    how far, as a part of the picture, they go on
-    returns  planes (B, K, size, size), and (B, 1, size, size), 1 where a mesh lies
+    returns  planes (B, K, size, size)
     """
     triangles = [*TRIANGLES, *strip(LEFT_EYE), *strip(RIGHT_EYE), *strip(MOUTH)]
-    raster = rasterise(points, torch.tensor(triangles, device=points.device), size)
-    cover = raster.plane(torch.ones_like(raster.weights[:, :1]), len(points))
-    plane = raster.plane(raster.interpolate(values), len(points))
+    raster = rasterise(points, torch.tensor(triangles, device=points.device), Window(0, 0, size, size))
+    shown = torch.cat([raster.interpolate(values), torch.ones_like(raster.along)], 1)
+    plane, cover = raster.plane(shown).permute(0, 3, 1, 2).split((values.shape[-1], 1), 1)
     for part in (8, 2, 1):  # what is near an edge goes on from near it, what is farther from farther
         sigma = reach * size / part
         near = blur(cover, sigma)
         beyond = blur(plane * cover, sigma) / near.clamp(min=1e-4)
         plane = torch.where((cover > 0) | (near < 0.02), plane, beyond)
         cover = cover.maximum((near >= 0.02).to(cover))
-    return blur(plane, max(0.5, size / 256)), raster.plane(torch.ones_like(raster.weights[:, :1]), len(points))
+    return blur(plane, max(0.5, size / 256))

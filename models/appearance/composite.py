@@ -1,8 +1,8 @@
-"""A face out of three pictures that lie on one mesh: the person's photo, the painter's crop, the scene's own face (ours).
+"""A face out of three pictures on one mesh: the person's photo, the painter's crop, the scene's own face (ours).
 
-Fine bands are the photo's, coarse ones the painter's, both under the scene's light; in between it depends on how far the
-expression wanted is from the photo's, since a grin's folds stay in the skin. What the photo cannot show (a mouth that
-it has closed, a side turned away) is the painter's. Around the face the scene goes along with the new outline.
+Fine bands are the photo's, under the scene's light; coarser ones are the painter's the more, the farther the expression
+wanted is from the photo's, since a grin's folds stay in the skin. What the photo cannot show (a mouth that it has
+closed, a side turned away) is the painter's. Around the face the scene goes along with the new outline.
 
 B faces, S side of the crop. Logarithms of brightness throughout: differences are ratios of light.
 """
@@ -19,7 +19,7 @@ from .light import from_log, harmonics_of, relight, to_log
 from .topology import OUTLINE
 from .warp import Warped, region
 
-# Bands of a crop of 512 pixels, finest first: how much of the photo's share a far expression takes away from brightness.
+# Bands of a crop of 512 pixels, finest first: share of the photo's brightness that a far expression takes away.
 # Colours do not change with the expression.
 YIELDS = (0.0, 0.15, 0.5, 0.9, 1.0, 1.0)
 FAR = 0.02  # an expression that moves a point by this part of the face's height is far, for its folds
@@ -62,7 +62,8 @@ def compose(layers: Layers, around: Tensor, appearance: float = 1.0) -> Tensor:
     painted = scene
     if layers.painted is not None:
         painted = relight(_filled(layers.painted, around), scene, lit * layers.painted.cover, harmonics)
-    share = appearance * layers.photo.trust * (1 - mouth * (1 - inside))
+    closed = 0 if layers.painted is None else mouth * (1 - inside)  # where the painter opens or shuts the mouth
+    share = appearance * layers.photo.trust * (1 - closed)
     face = from_log(_mix(*map(to_log, (photo, painted, scene)), share, near, skin))
     edge = _face_edge(layers.photo)
     return torch.lerp(around, face, edge)
@@ -96,7 +97,7 @@ def surroundings(scene: Tensor, was: Tensor, now: Tensor, mask: Tensor) -> Tenso
 def _nearness(layers: Layers, size: int) -> Tensor:
     """(B, 1, S, S) 0..1: how near the wanted expression is to the photo's."""
     coarse = size // 4
-    moved, _ = over_face(layers.target / 4, layers.moved[..., None], coarse, 0.1)
+    moved = over_face(layers.target / 4, layers.moved[..., None], coarse, 0.1)
     moved = F.interpolate(blur(moved, coarse / 64), size=(size, size), mode="bilinear", align_corners=False)
     return torch.exp(-(moved / FAR).square())
 

@@ -2,7 +2,8 @@
 
 Two pictures of a face lie on one mesh. What differs between them, in logarithms of brightness, is light, tone and the
 person. Light is what is smooth: a function of the surface's normal (spherical harmonics: Basri and Jacobs 2003) and a
-slow field over the face. Beards, brows, shadows of hair and whatever else belongs to one of the two are outliers to both fits.
+slow field over the face. Beards, brows, shadows of hair and whatever else belongs to one of the two are outliers to
+both fits.
 """
 
 import torch
@@ -12,7 +13,8 @@ from torch import Tensor
 from .bands import blur, over_face
 from .topology import TRIANGLES
 
-DARK = 0.15  # added before the logarithm: what is darker counts as this dark, so that noise is not blown up
+DARK = 0.15  # added before the logarithm where bands are joined: below it differences count as such, not as ratios
+BLACK = 0.03  # likewise where light is read
 COARSE = 128  # side of the pictures that light is fitted on
 OUTLIER = 0.25  # difference from the fit, in logarithms, at which a pixel counts half
 LOCAL, WIDE = (
@@ -21,13 +23,14 @@ LOCAL, WIDE = (
 )  # reach of the slow field with much and with little skin, parts of the side
 FLAT = 0.15  # share of skin below which the wide field takes over
 GLOSS, GLOSSY = 12 / 512, 0.2  # skin brighter by this, in logarithms, than the scene's nearby is gloss, and dulled
+SKIN = 0.6  # what has this part of the skin's saturation is skin
 STRONGEST = 1.2  # logarithm that light is changed by at most
 BEND = 0.01  # ridge on the slope of the light over normals, and 30 times that on its bend
 
 
-def to_log(x: Tensor) -> Tensor:
+def to_log(x: Tensor, dark: float = DARK) -> Tensor:
     """[-1, 1] -> logarithms of brightness"""
-    return ((x + 1) / 2 + DARK).clamp(min=1e-3).log()
+    return ((x + 1) / 2 + dark).clamp(min=1e-3).log()
 
 
 def from_log(x: Tensor) -> Tensor:
@@ -43,7 +46,7 @@ def relight(texture: Tensor, scene: Tensor, skin: Tensor, harmonics: Tensor) -> 
     returns         (B, 3, S, S), above 1 where it got too bright
     """
     size, n = texture.shape[-1], harmonics.shape[-1]
-    difference = to_log(scene) - to_log(texture)
+    difference = to_log(scene, BLACK) - to_log(texture, BLACK)
     difference, weight = (F.interpolate(x, size=(n, n), mode="area") for x in (difference, skin))
     brightness = difference.mean(1, keepdim=True)
     turned, weight = _over_normals(brightness, weight, harmonics)
@@ -62,10 +65,11 @@ def relight(texture: Tensor, scene: Tensor, skin: Tensor, harmonics: Tensor) -> 
 
 def _like_skin(texture: Tensor, skin: Tensor) -> Tensor:
     """(B, 1, S, S) 0..1: how far a pixel has the skin's colour; others keep their own, and get no brighter one."""
-    colour = to_log(texture)
+    colour = to_log(texture, BLACK)
     colour = colour - colour.mean(1, keepdim=True)
     mean = (colour * skin).sum((2, 3), keepdim=True) / skin.sum((2, 3), keepdim=True).clamp(min=1e-6)
-    return ((colour * mean).sum(1, keepdim=True) / mean.square().sum(1, keepdim=True).clamp(min=1e-6)).clamp(0, 1)
+    alike = (colour * mean).sum(1, keepdim=True) / mean.square().sum(1, keepdim=True).clamp(min=1e-6)
+    return blur((alike / SKIN).clamp(0, 1), texture.shape[-1] / 256)
 
 
 def harmonics_of(points: Tensor, size: int) -> Tensor:
@@ -79,7 +83,7 @@ def harmonics_of(points: Tensor, size: int) -> Tensor:
     normal = torch.zeros_like(points).index_add(1, triangles.flatten(), across.repeat_interleave(3, 1))
     normal = F.normalize(normal, dim=-1)
     normal = torch.where(normal[..., 2:].mean(1, keepdim=True) > 0, -normal, normal)  # towards the viewer
-    plane, _ = over_face(points * (COARSE / size), normal, COARSE, 0.12)
+    plane = over_face(points * (COARSE / size), normal, COARSE, 0.12)
     x, y, z = F.normalize(plane, dim=1).split(1, 1)
     return torch.cat([torch.ones_like(x), x, y, z, x * y, x * z, y * z, x * x - y * y, 3 * z * z - 1], 1)
 
