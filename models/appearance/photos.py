@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..faces.mesh import Face
 from ..frames import ARCFACE, Frame, align, crop, five_points, scale, transform
+from .warp import warp
 
 # The frame mini-128 with 16 of its pixels more on each side, four pixels each: room for turned heads and open jaws.
 PORTRAIT = Frame(640, tuple((4 * (x + 8 + 16), 4 * (y + 16)) for x, y in ARCFACE))
@@ -55,3 +56,23 @@ def photograph(pictures: Sequence[Tensor], faces: Sequence[Face]) -> Appearance:
     inner = torch.cat([transform(points, matrix), points[..., 2:] * scale(matrix)[:, None, None]], -1)
     blendshapes = torch.stack([faces[i].blendshapes for i in chosen]).cpu().float()
     return Appearance(((cut + 1) * 127.5).round().to(torch.uint8), inner, blendshapes)
+
+
+def morph(first: Appearance, second: Appearance, share: float) -> Appearance:
+    """Someone between two people: the shapes of their first photos in between, and both textures on it.
+
+    share  0 is the first alone, as it is; 1 the second
+    """
+    if share in (0, 1):
+        return (first, second)[int(share)]
+    weights = (1 - share, share)
+    points, blendshapes = (
+        sum(w * getattr(each, name)[:1] for w, each in zip(weights, (first, second), strict=True))
+        for name in ("points", "blendshapes")
+    )
+    size = first.pictures.shape[-1]
+    pictures = 0
+    for w, each in zip(weights, (first, second), strict=True):
+        warped = warp(each.photos[:1], each.points[:1], points, size)
+        pictures = pictures + w * torch.lerp(each.photos[:1], warped.picture, warped.cover)
+    return Appearance(((pictures + 1) * 127.5).round().clamp(0, 255).to(torch.uint8), points, blendshapes)

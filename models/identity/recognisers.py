@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..appearance.photos import Appearance, morph
 from ..codes import Identity, broadcast
 from ..faces.insightface_pack import PREFIX, PackRecogniser, find_pack
 from ..network.checkpoint import ASSETS
@@ -93,7 +94,12 @@ class Recognisers(nn.Module):
             merge_photos(torch.cat([one[None] * (1 - share), other[None] * share]), sizes)
             for one, other in zip(*codes, strict=True)
         ]
-        return replace(first, code=torch.cat(blended), photos=first.photos + second.photos)
+        appearances = ()
+        if first.appearances and second.appearances:
+            pairs = zip(*(_repeat(each.appearances, len(blended)) for each in (first, second)), strict=True)
+            appearances = tuple(morph(*pair, share) for pair in pairs)
+        photos = first.photos + second.photos
+        return replace(first, code=torch.cat(blended), photos=photos, appearances=appearances)
 
     def check(self, identity: Identity, what: str = "the identity") -> None:
         """ValueError for an identity that other recognisers have read."""
@@ -102,6 +108,10 @@ class Recognisers(nn.Module):
                 f"{what} was made with {', '.join(identity.recognisers)}, but this checkpoint was trained with "
                 f"{', '.join(self.names)}; encode the photos again with this checkpoint"
             )
+
+
+def _repeat(appearances: tuple[Appearance, ...], count: int) -> tuple[Appearance, ...]:
+    return appearances if len(appearances) == count else appearances * count
 
 
 def merge_photos(code: Tensor, sizes: Iterable[int]) -> Tensor:

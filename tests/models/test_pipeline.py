@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 import torch
 from diffsfsr import models
+from diffsfsr.models.appearance.finish import Wish
 from diffsfsr.models.codes import Identity
 from diffsfsr.models.conditions import Conditions
 from diffsfsr.models.encoders import Encoders
@@ -13,6 +14,8 @@ from diffsfsr.models.network.checkpoint import ASSETS
 from diffsfsr.models.network.denoiser import Denoiser, shrink_mask
 from diffsfsr.models.network.sampling import guide
 from diffsfsr.models.pipeline import DiffSFSR
+
+PAINTED = Wish(appearance=0)  # the painter alone
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +50,7 @@ def person(model, acted):
 
 def test_a_face_is_drawn_into_the_picture(model, person, background):
     steps = []
-    pictures, crops = model.generate(person, model.expression("joy"), background, steps=3, on_step=steps.append)
+    pictures, crops = model.generate(person, model.expression("joy"), background, 3, on_step=steps.append, wish=PAINTED)
     assert pictures.shape == (1, 3, 200, 200) and crops.shape == (1, 3, 128, 128)
     assert [step.index for step in steps] == [0, 1, 2]
     changed = (pictures != background.pictures).any(1)[0]
@@ -65,7 +68,7 @@ def test_a_face_is_drawn_into_the_picture(model, person, background):
 
 def test_the_seed_alone_decides(model, person, background):
     def draw(seed):
-        return model.generate(person, None, background, steps=2, seed=seed)[1]
+        return model.generate(person, None, background, steps=2, seed=seed, wish=PAINTED)[1]
 
     assert torch.equal(draw(3), draw(3)) and not torch.equal(draw(3), draw(4))
 
@@ -73,10 +76,10 @@ def test_the_seed_alone_decides(model, person, background):
 def test_a_batch_is_its_singles_with_the_seeds_that_follow(model, person, background, acted):
     other = model.identity([acted("P002", 1)])
     both = Identity(torch.cat([person.code, other.code]), person.recognisers)
-    pictures, crops = model.generate(both, model.expression("anger"), background, steps=2, seed=5)
+    pictures, crops = model.generate(both, model.expression("anger"), background, steps=2, seed=5, wish=PAINTED)
     assert pictures.shape == (2, 3, 200, 200)
     for i, identity in enumerate((person, other)):
-        alone = model.generate(identity, model.expression("anger"), background, steps=2, seed=5 + i)[1]
+        alone = model.generate(identity, model.expression("anger"), background, steps=2, seed=5 + i, wish=PAINTED)[1]
         torch.testing.assert_close(crops[i : i + 1], alone, atol=1e-4, rtol=0)
 
 
@@ -101,7 +104,8 @@ def test_planes_are_the_shrunk_mask_and_the_latents_of_the_crop_without_its_face
 
 def test_scales_and_codes_are_heard(model, person, background):
     def draw(label, identity_scale=2.0, expression_scale=1.5):
-        return model.generate(person, model.expression(label), background, 1, 0, identity_scale, expression_scale)[1]
+        scales = identity_scale, expression_scale
+        return model.generate(person, model.expression(label), background, 1, 0, *scales, wish=PAINTED)[1]
 
     assert not torch.equal(draw("joy"), draw("anger"))
     assert torch.equal(draw("joy", 1.5, 0), draw("anger", 1.5, 0))  # without its scale, the expression is not heard

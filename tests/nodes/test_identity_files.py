@@ -93,7 +93,7 @@ def test_blend_goes_from_one_to_the_other(run, diffsfsr, anna, ben):
         near = [(half.code[0, part] * end.code[0, part]).sum().item() for end in (anna, ben)]
         assert near[0] == pytest.approx(near[1], abs=1e-5)
         start += size
-    both = replace(anna, code=torch.cat([anna.code, ben.code]))
+    both = replace(anna, code=torch.cat([anna.code, ben.code]), appearances=anna.appearances + ben.appearances)
     batch = blend(0.5, first=both)
     torch.testing.assert_close(batch.code, torch.cat([half.code, ben.code]))
 

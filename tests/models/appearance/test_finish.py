@@ -1,0 +1,142 @@
+"""A photo's own pixels in another picture: what the finished crop keeps, and what it leaves alone."""
+
+import dataclasses
+
+import pytest
+import torch
+from diffsfsr.models.appearance.finish import Finisher, Wish, can_finish
+from diffsfsr.models.appearance.photos import PORTRAIT, Appearance, morph, photograph
+from diffsfsr.models.appearance.shape import ShapeModel
+from diffsfsr.models.codes import Background, Expression, Identity
+from diffsfsr.models.frames import FRAMES, align, crop, five_points, scale, transform
+from diffsfsr.models.masks import face_mask
+
+
+@pytest.fixture(scope="module")
+def finisher(face_mesh) -> Finisher:
+    return Finisher(face_mesh, ShapeModel.load(), torch.zeros(51))
+
+
+def cut(face_mesh, picture, times=1) -> Background:
+    face, frame = face_mesh.find(picture, limit=1)[0], FRAMES["mini-128"]
+    matrix = align(five_points(face.points[None]), frame)
+    points = torch.cat([transform(face.points[None], matrix), face.points[None, :, 2:] * scale(matrix)], -1)
+    one = {
+        "crop": crop(picture[None], matrix, frame.size), "mask": face_mask(points, frame.size),
+        "pose": face.pose[None], "matrix": matrix, "points": points, "blendshapes": face.blendshapes[None],
+    }  # fmt: skip
+    many = {name: value.expand(times, *value.shape[1:]) for name, value in one.items()}
+    return Background(index=torch.zeros(times, dtype=torch.long), pictures=picture[None], **many)
+
+
+@pytest.fixture(scope="module")
+def background(face_mesh, acted) -> Background:
+    return cut(face_mesh, acted("P003", 0))
+
+
+@pytest.fixture(scope="module")
+def person(face_mesh, acted) -> Identity:
+    picture = acted("P001", 0)
+    appearance = photograph([picture], face_mesh.find(picture, limit=1))
+    return Identity(torch.ones(1, 4), ("small",), appearances=(appearance,))
+
+
+def finish(finisher, background, identity=None, expression=None, painted=None, **wish):
+    given = painted, background, background.pictures.__getitem__, identity, expression, Wish(**wish)
+    return torch.stack(list(finisher(*given)))
+
+
+def around(background, detail=4):
+    return crop(background.pictures, detail * background.matrix, detail * background.crop.shape[-1])
+
+
+def test_a_photo_is_kept_with_its_points(person, face_mesh):
+    (appearance,) = person.appearances
+    assert (
+        appearance.pictures.shape == (1, 3, PORTRAIT.size, PORTRAIT.size) and appearance.pictures.dtype == torch.uint8
+    )
+    read = face_mesh.find(appearance.photos[0], limit=1)[0].points
+    assert (read[:, :2] - appearance.points[0, :, :2]).norm(dim=-1).mean() < 2  # of 640
+
+
+def test_a_face_with_its_own_expression_stays_as_it_is(finisher, background):
+    result, scene = finish(finisher, background), around(background)
+    assert (result - scene).abs().mean() < 0.01 and (result - scene).abs().max() < 0.3
+
+
+def test_nothing_changes_outside_of_the_mask(finisher, background, person):
+    joy = Expression(torch.full((1, 51), 0.1))
+    result, scene = finish(finisher, background, person, joy), around(background)
+    outside = torch.nn.functional.interpolate(background.mask, scale_factor=4) == 0
+    assert torch.equal(result[outside.expand_as(result)], scene[outside.expand_as(scene)])
+    inside = ~outside.expand_as(result)
+    assert (result - scene)[inside].abs().mean() > 0.03
+
+
+def test_the_expression_is_seen(finisher, background, person, face_mesh):
+    wants = person.appearances[0].blendshapes.clone()
+    wants[:, [43, 44]] += 0.6  # mouthSmileLeft, mouthSmileRight
+    smile, rest = (
+        face_mesh.find(finish(finisher, background, person, Expression(code))[0], limit=1)[0].blendshapes[[43, 44]]
+        for code in (wants, person.appearances[0].blendshapes)
+    )
+    assert (smile - rest).min() > 0.3
+
+
+def test_the_scenes_light_is_on_the_face(finisher, background, person):
+    (own,) = person.appearances
+    dark = Appearance((own.pictures.float() * 0.6).to(torch.uint8), own.points, own.blendshapes)
+    results = [
+        finish(finisher, background, dataclasses.replace(person, appearances=(each,)))[0] for each in (own, dark)
+    ]
+    face = torch.nn.functional.interpolate(background.mask, scale_factor=4)[0] > 0
+    means = [result[face.expand_as(result)].mean() for result in results]
+    assert (means[0] - means[1]).abs() < 0.04  # the photos themselves differ by .4
+
+
+def test_several_faces_are_finished_as_each_alone(finisher, background, person, face_mesh, acted):
+    picture = acted("P002", 1)
+    other = dataclasses.replace(person, appearances=(photograph([picture], face_mesh.find(picture, limit=1)),))
+    both = Identity(torch.ones(2, 4), ("small",), appearances=person.appearances + other.appearances)
+    together = finish(finisher, background, both)
+    alone = torch.cat([finish(finisher, background, each) for each in (person, other)])
+    torch.testing.assert_close(together, alone)
+
+
+def test_the_painters_crop_fills_a_mouth_that_the_photo_has_shut(finisher, background, person):
+    wants = person.appearances[0].blendshapes.clone()
+    wants[:, 24] = 0.7  # jawOpen
+    painted = background.crop.roll(3, -1).clone()
+    painted[:, 1] = 0.9  # unlike any mouth
+    plain = finish(finisher, background, person, Expression(wants), painted=background.crop)
+    green = finish(finisher, background, person, Expression(wants), painted=painted)
+    assert (green - plain).abs().mean() > 1e-3
+
+
+def test_more_detail_is_a_larger_crop_of_the_same(finisher, background, person):
+    small, large = (finish(finisher, background, person, detail=detail) for detail in (2, 4))
+    assert small.shape[-1] == 256 and large.shape[-1] == 512
+    shrunk = torch.nn.functional.interpolate(large, size=256, mode="area")
+    assert (small - shrunk).abs().mean() < 0.02
+
+
+def test_codes_alone_cannot_be_finished(person):
+    assert can_finish(None) and can_finish(person)
+    assert not can_finish(dataclasses.replace(person, appearances=()))
+
+
+def test_what_cannot_be_wished_for_is_named():
+    with pytest.raises(ValueError, match="got 1.5 for appearance, want 0 to 1"):
+        Wish(appearance=1.5)
+    with pytest.raises(ValueError, match="got 0 for detail"):
+        Wish(detail=0)
+
+
+def test_a_morph_lies_between(person, face_mesh, acted):
+    picture = acted("P002", 0)
+    (first,), second = person.appearances, photograph([picture], face_mesh.find(picture, limit=1))
+    assert morph(first, second, 0) is first and morph(first, second, 1) is second
+    half = morph(first, second, 0.5)
+    torch.testing.assert_close(half.points, (first.points + second.points) / 2)
+    read = face_mesh.find(half.photos[0], limit=1)[0].points
+    assert (read[:, :2] - half.points[0, :, :2]).norm(dim=-1).mean() < 8
