@@ -16,7 +16,7 @@ from .raster import Window, rasterise
 from .topology import LEFT_EYE, LIPS, MOUTH, RIGHT_EYE, TRIANGLES, mirror, strip
 
 SURER = 0.06  # where one photo's trust is ahead by this much, it gets e times the weight
-MIRRORED, LATER = 0.3, 0.02  # trust by which a mirrored photo, and each further photo, has to be ahead
+MIRRORED, LATER = 0.4, 0.02  # trust by which a mirrored photo, and each further photo, has to be ahead
 UNUSED = 0.02  # weights below this are none, and a photo without any is not read
 
 
