@@ -127,17 +127,15 @@ def render(args: argparse.Namespace) -> None:
 
 
 def train(args: argparse.Namespace) -> None:
-    from .training import runs, shape
-    from .training.decoder import run as decoder_run
-    from .training.denoiser import run as denoiser_run
+    if args.part == "shape":
+        from .training.shape import shape
 
-    {
-        "recogniser": runs.recogniser,
-        "autoencoder": runs.autoencoder,
-        "decoder": decoder_run.decoder,
-        "denoiser": denoiser_run.denoiser,
-        "shape": shape.shape,
-    }[args.part](args)
+        return shape(args.data, args.out, device_of(args))
+    from .training.run import Run
+    from .training.settings import from_options
+
+    run = Run(args.part, tuple(args.data), args.out, args.minutes, args.save_every, args.device)
+    run.go(from_options(args.settings, args))
 
 
 def download(args: argparse.Namespace) -> None:
@@ -234,6 +232,8 @@ def demo(args: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
+    from .training.settings import add_parts
+
     top = argparse.ArgumentParser(prog="cli.py", description="DiffSFSR: identity, expression and background of a face.")
     top.add_argument("--task-file", type=Path, metavar="FILE", help="face_landmarker.task, if it lies where `download` "
                      "does not put it; DIFFSFSR_TASK_FILE says the same")  # fmt: skip
@@ -324,37 +324,8 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--processes", type=int, default=1, help="that draw at the same time, one a core")
     sub.add_argument("--frame", default="mini-128", help="mini-128, ffhq-256 or ffhq-512, as the photos have it")
 
-    sub = command(train, "train a part; run the same command again to go on where it stopped")
-    sub.add_argument("part", choices=("recogniser", "autoencoder", "decoder", "denoiser", "shape"))
-    sub.add_argument("--data", type=Path, required=True, nargs="+", help="prepared folders; shape: the photos "
-                     "themselves, all that the others are trained on")  # fmt: skip
-    sub.add_argument("--out", type=Path, required=True, help="folder for the state, the curve and the weights")
-    sub.add_argument("--steps", type=int, help="steps in all")
-    sub.add_argument("--batch", type=int)
-    sub.add_argument("--rate", type=float, help="peak learning rate")
-    sub.add_argument("--bfloat16", action=argparse.BooleanOptionalAction, help="compute in it, or in float32 "
-                     "(left out: in bfloat16 where the machine has instructions for it)")  # fmt: skip
-    sub.add_argument("--minutes", type=float, default=float("inf"), help="stop, with the state saved, after this time")
-    sub.add_argument("--save-every", type=float, default=3, metavar="MINUTES")
-    sub.add_argument("--teacher", type=Path, help="recogniser: a .tflite face recogniser, 112 px in")
-    sub.add_argument(
-        "--shape", default="resnet-face", choices=("resnet-face", "resnet-inner"), help="recogniser: which one"
-    )
-    sub.add_argument("--autoencoder", type=Path, help="denoiser: what `train autoencoder` wrote")
-    sub.add_argument("--recogniser", type=Path, nargs="+", help="denoiser: what `train recogniser` wrote")
-    sub.add_argument("--compile", action="store_true", help="faster steps after minutes of compilation")
-    sub.add_argument("--from", dest="begin", type=Path, help="weights to start from: what this run wrote, or a "
-                     "checkpoint; for the denoiser also a Stable Diffusion 1.5 (inpainting) .safetensors")  # fmt: skip
-    sub.add_argument("--losses", nargs="?", const="latent", default="none", choices=("none", "latent", "decoded"),
-                     help="denoiser: identity and expression losses on latents or decoded pixels (GPU)")  # fmt: skip
-    sub.add_argument("--estimate", choices=("improved", "midpoint", "one-step", "none"),
-                     help="denoiser: of z_0, for these losses; none: without them")  # fmt: skip
-    sub.add_argument("--rendered", type=float, help="denoiser: share of rendered pictures")
-    sub.add_argument("--variations", type=int, default=2, help="denoiser: how often each picture is encoded, "
-                     "from the second time on with other colours; looked at only when encoding")  # fmt: skip
-    sub.add_argument("--lora", type=int, default=0, metavar="RANK", help="denoiser: train additions of this rank only")
-    sub.add_argument("--checkpointing", action="store_true", help="denoiser: less memory, a third slower")
-    sub.add_argument("--pictures", type=Path, help="denoiser: draw a grid at each saving, of what `people` wrote")
+    sub = command(train, "train a part; run the same command again to go on where it stopped", anywhere)
+    add_parts(sub.add_subparsers(dest="part", required=True), [computing])
 
     sub = command(reconstruct, "what the autoencoder alone loses, on test people's photos")
     sub.add_argument("--checkpoint", default="mini")
@@ -406,7 +377,11 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit status: 0; 2 with one line on stderr where input or machine is at fault; 130 if stopped."""
-    args = parser().parse_args(arguments)
+    args, unknown = parser().parse_known_args(arguments)
+    if unknown:
+        what = " ".join(filter(None, (args.command, getattr(args, "action", ""), getattr(args, "part", ""))))
+        print(f"error: `{what}` takes no {unknown[0]}; see `python cli.py {what} --help`", file=sys.stderr)
+        return 2
     if args.task_file:
         from .models.faces.task_file import VARIABLE
 

@@ -5,7 +5,7 @@ that nobody's shape takes part. Head pose, which the mesh network lets seep into
 beside the expression in every regression, and kept apart. N meshes of people with two or more, K motions.
 """
 
-import argparse
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ from ..models.appearance.shape import ShapeModel, features, turn_features
 from ..models.appearance.topology import LEFT_EYE, LEFT_IRIS, LIPS, OUTLINE, RIGHT_EYE, RIGHT_IRIS, TRIANGLES
 from ..models.faces.mesh import MEAN_FACE, Face, FaceMesh
 from ..models.faces.task_file import find_task_file
-from ..models.network.device import choose_device
 from ..models.pictures import decode_picture
+from .data.encode import hash_of
 from .data.photos import Photos, person_of
 from .data.split import is_test_person
 from .progress import shown
@@ -48,9 +48,17 @@ class Meshes:
     blendshapes: Tensor  # (N, 51)
     pose: Tensor  # (N, 3) degrees
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, made_from: str = "") -> None:
+        """made_from: names_hash() of the photos"""
         tensors = {"points": self.points, "blendshapes": self.blendshapes, "pose": self.pose}
-        save_file(tensors, path, metadata={"people": "\n".join(self.people)})
+        unfinished = path.with_suffix(".unfinished")
+        save_file(tensors, unfinished, metadata={"people": "\n".join(self.people), "made_from": made_from})
+        os.replace(unfinished, path)
+
+    @staticmethod
+    def made_from(path: Path) -> str | None:
+        with safe_open(path, "pt") as file:
+            return file.metadata().get("made_from")
 
     @classmethod
     def load(cls, path: Path) -> "Meshes":
@@ -244,13 +252,16 @@ def save(model: ShapeModel, path: Path) -> None:
     save_file(small | {"mean": model.mean.contiguous()}, path)
 
 
-def shape(args: argparse.Namespace) -> None:
-    """`train shape`: args.data are folders or .zip files of photos. Writes meshes and shape .safetensors."""
-    args.out.mkdir(parents=True, exist_ok=True)
-    mesh = FaceMesh.load(find_task_file()).requires_grad_(False).to(choose_device(args.device))
-    read = args.out / "meshes.safetensors"  # there already: the run goes on from it
-    if not read.is_file():
-        people, faces = zip(*read_meshes(args.data, mesh), strict=True)
+def shape(sources: list[Path], out: Path, device: torch.device | str = "cpu") -> None:
+    """`train shape`, on folders or .zip files of photos. Writes meshes.safetensors and shape.safetensors.
+
+    The meshes are read once: where they are there, and of photos of these names, the run goes on from them.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    mesh = FaceMesh.load(find_task_file()).requires_grad_(False).to(device)
+    read, names = out / "meshes.safetensors", hash_of("\n".join(Photos(source).names).encode() for source in sources)
+    if not read.is_file() or Meshes.made_from(read) != names:
+        people, faces = zip(*read_meshes(sources, mesh), strict=True)
         columns = ([getattr(face, name).cpu() for face in faces] for name in ("points", "blendshapes", "pose"))
-        Meshes(list(people), *map(torch.stack, columns)).save(read)
-    save(fit(Meshes.load(read), mesh), args.out / "shape.safetensors")
+        Meshes(list(people), *map(torch.stack, columns)).save(read, names)
+    save(fit(Meshes.load(read), mesh), out / "shape.safetensors")

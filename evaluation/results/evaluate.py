@@ -61,9 +61,9 @@ def triples(identities: Path, expressions: str, backgrounds: Path, pairs: Path |
     count = len(people) * len(words) * len(scenes)
     rows = []
     for number in random.Random(seed).sample(range(count), min(count, limit or count)):  # none that is not drawn
-        rest, scene = divmod(number, len(scenes))
+        rest, place = divmod(number, len(scenes))
         person, word = divmod(rest, len(words))
-        rows.append(Triple(people[person], words[word], scenes[scene]))
+        rows.append(Triple(people[person], words[word], scenes[place]))
     return rows
 
 
@@ -104,11 +104,11 @@ def evaluate(
         photos = [Path(expressions) / name for name in photos]
         panel = Panel(judges, model.encoders, [identities / name for name in people], photos)
     for row, name in zip(rows, file_names(rows), strict=True):
-        scene = model.background(read_picture(backgrounds / row.background))
-        pictures, _ = model.generate(people[row.identity], wanted(row.expression), scene, seed=seed)
+        background = model.background(read_picture(backgrounds / row.background))
+        pictures, _ = model.generate(people[row.identity], wanted(row.expression), background, seed=seed)
         write_picture(out / "results" / f"{name}.png", pictures[0], model.config.name)
-        both = {"result": pictures[0], "unchanged": scene.pictures[0]}
-        faces = {which: face_at(model.encoders.mesh.find(picture), scene) for which, picture in both.items()}
+        both = {"result": pictures[0], "unchanged": background.pictures[0]}
+        faces = {which: face_at(model.encoders.mesh.find(picture), background) for which, picture in both.items()}
         own = code_of(model, both["unchanged"], faces["unchanged"])
         before = None if panel is None else panel.judges.read(both["unchanged"], faces["unchanged"])
         item: dict = {"identity": row.identity, "expression": row.expression, "background": row.background}
@@ -119,7 +119,7 @@ def evaluate(
             what, place = wanted(wish.expression), list(people).index(wish.identity)
             found = both[which], faces[which]
             item[column] = {"wanted": wanted_actions(what)}
-            item[column] |= measure(model, *found, people[wish.identity], what, scene, own, gallery, place)
+            item[column] |= measure(model, *found, people[wish.identity], what, background, own, gallery, place)
             if panel is not None:
                 item[column] |= judged(panel, *found, before, wish.identity, wish.expression)
         if panel is not None and row.expression in panel.expressions:
@@ -141,7 +141,7 @@ def measure(
     face: Face | None,
     who: Identity,
     what: Expression,
-    scene: Background,
+    background: Background,
     own: Tensor,
     gallery: Tensor,
     place: int,
@@ -150,8 +150,8 @@ def measure(
 
     own (1, D): the background's person; gallery (K, D): all identities; place: the row of it that is wanted
     """
-    values = compare(model, picture, face, who, what, scene)
-    values |= {"face_found": float(face is not None), "changed_outside": changed_outside(picture, scene)}
+    values = compare(model, picture, face, who, what, background)
+    values |= {"face_found": float(face is not None), "changed_outside": changed_outside(picture, background)}
     if face is None:
         return {key: values.get(key) for key in METRICS}
     code = code_of(model, picture, face)
@@ -170,14 +170,14 @@ def code_of(model: DiffSFSR, picture: Tensor, face: Face) -> Tensor:
     return model.encoders.identity([picture], known=[[face]].__getitem__)[0].code
 
 
-def changed_outside(picture: Tensor, scene: Background) -> float:
+def changed_outside(picture: Tensor, background: Background) -> float:
     """Largest change of a pixel, in 8-bit steps, further than two crop pixels from the regenerated region."""
-    before = scene.pictures[0]
-    grown = torch.nn.functional.pad(scene.mask[:1], (2, 2, 2, 2))  # a face may reach the border of the crop
+    before = background.pictures[0]
+    grown = torch.nn.functional.pad(background.mask[:1], (2, 2, 2, 2))  # a face may reach the border of the crop
     grown = torch.nn.functional.max_pool2d(grown, 5, 1, 2)
     height, width = before.shape[-2:]
     ys, xs = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
-    at = transform(torch.stack([xs, ys], -1).reshape(1, -1, 2), scene.matrix[:1])[0] + 2  # pixels of `grown`
+    at = transform(torch.stack([xs, ys], -1).reshape(1, -1, 2), background.matrix[:1])[0] + 2  # pixels of `grown`
     size = grown.shape[-1]
     index = at.floor().long().clamp(0, size - 1)
     within = ((at >= 0) & (at < size)).all(-1)

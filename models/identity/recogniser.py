@@ -93,3 +93,8 @@ class Recogniser(nn.Module):
 def compound_code(recognisers: Mapping[str, nn.Module], faces: Tensor) -> Tensor:
     """faces (B, 3, 112, 112) in [-1, 1] -> (B, D): the unit vectors of all recognisers side by side (paper)."""
     return torch.cat([recogniser(faces) for recogniser in recognisers.values()], dim=-1)
+
+
+def unit_vectors(code: Tensor, sizes: Iterable[int]) -> Tensor:
+    """(B, D) -> (B, D): each recogniser's part of the code brought to unit length."""
+    return torch.cat([F.normalize(part, dim=-1) for part in code.split(list(sizes), dim=-1)], dim=-1)

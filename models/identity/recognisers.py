@@ -16,7 +16,7 @@ from ..appearance.photos import Appearance, morph
 from ..codes import Identity, broadcast
 from ..faces.insightface_pack import PREFIX, PackRecogniser, find_pack
 from ..network.checkpoint import ASSETS
-from .recogniser import Recogniser, compound_code
+from .recogniser import Recogniser, compound_code, unit_vectors
 
 
 class Recognisers(nn.Module):
@@ -116,8 +116,7 @@ def _repeat(appearances: tuple[Appearance, ...], count: int) -> tuple[Appearance
 
 def merge_photos(code: Tensor, sizes: Iterable[int]) -> Tensor:
     """Codes of several photos of one person (n, D) to one (1, D): the mean direction, recogniser by recogniser."""
-    parts = code.mean(0, keepdim=True).split(list(sizes), dim=-1)
-    return torch.cat([F.normalize(part, dim=-1) for part in parts], dim=-1)
+    return unit_vectors(code.mean(0, keepdim=True), sizes)
 
 
 def weigh_photos(code: Tensor, sizes: Iterable[int]) -> Tensor:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -14,22 +13,9 @@ from torch import Tensor
 from ...models.network.autoencoder import build_autoencoder
 from ...models.network.checkpoint import fill, read_checkpoint
 from ...models.network.precision import autocast
-from ..state import ResumableStep, resume, save_atomically
-
-
-@dataclass(frozen=True)
-class AutoencoderTraining:
-    widths: tuple[int, ...] = (32, 64, 128, 128)
-    layers: int = 1
-    latent_channels: int = 16
-    steps: int = 3000
-    batch: int = 32
-    patch: int = 64  # side of a training patch in pixels
-    rate: float = 8e-4  # peak learning rate; rises over 100 steps, falls to 0 over the last half
-    edges: float = 1.0  # weight of the loss on differences between neighbouring pixels
-    kl: float = 1e-5  # weight of the mean KL divergence of a latent number from a unit normal
-    bfloat16: bool | None = None  # None: where the machine is fast in it; weights, losses and optimiser are float32
-    seed: int = 0
+from ..data.stream import ahead
+from ..run import Step, generator_at, resume, save_atomically
+from .settings import AutoencoderTraining
 
 
 def draw_patches(photos: list[Tensor], batch: int, size: int, generator: torch.Generator) -> Tensor:
@@ -73,49 +59,48 @@ def autoencoder_loss(model: AutoencoderKL, x: Tensor, noise: Tensor, edges: floa
     return loss, error.square().mean()
 
 
-@dataclass
-class Step(ResumableStep):
-    index: int  # steps done
-    psnr: float  # dB of this batch
-    model: AutoencoderKL  # raw weights
-    averaged: EMAModel
-    optimiser: torch.optim.Optimizer
-
-
 def train_autoencoder(
-    config: AutoencoderTraining,
+    settings: AutoencoderTraining,
     photos: list[Tensor],
     state: dict | None = None,
-    compile: bool = False,
     begin: AutoencoderKL | None = None,
+    device: torch.device | str = "cpu",
 ) -> Iterator[Step]:
-    """Yield after every step; a resumed run draws what an uninterrupted one would.
+    """Yield after every step, with the batch's signal-to-noise ratio in dB; resumed, it draws as if uninterrupted.
 
-    begin  is trained further, whatever shape the config asks for
+    begin  is trained further, whatever shape the settings ask for
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        fresh = build_autoencoder(config.widths, config.layers, config.latent_channels, 1.0)
-    model = fresh if begin is None else begin.train().requires_grad_(True)
+        torch.manual_seed(settings.seed)
+        fresh = build_autoencoder(settings.widths, settings.layers, settings.latent_channels, 1.0)
+    model = (fresh if begin is None else begin.train().requires_grad_(True)).to(device)
     averaged = EMAModel(model.parameters(), decay=0.998)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=config.rate, weight_decay=1e-3, betas=(0.9, 0.99))
-    start = resume(state, model=model, averaged=averaged, optimiser=optimiser)
-    loss_of = torch.compile(autoencoder_loss) if compile else autoencoder_loss
-    for index in range(start, config.steps):
-        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + index)
-        x = draw_patches(photos, config.batch, config.patch, generator)
-        latents = (model.config.latent_channels, config.patch // 8, config.patch // 8)
-        noise = torch.randn((config.batch, *latents), generator=generator)
-        rise, fall = (index + 1) / 100, 2 * (1 - index / config.steps)
-        optimiser.param_groups[0]["lr"] = config.rate * max(0.0, min(1.0, rise, fall))
-        with autocast("cpu", config.bfloat16):
-            loss, error = loss_of(model, x, noise, config.edges, config.kl)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=settings.rate, weight_decay=1e-3, betas=(0.9, 0.99))
+    positions = settings.positions(resume(state, model=model, averaged=averaged, optimiser=optimiser))
+    averaged.to(device)
+    loss_of = torch.compile(autoencoder_loss) if settings.compile else autoencoder_loss
+    channels = model.config.latent_channels
+    draws = ahead(draw(settings, photos, channels, position) for position in positions)
+    for position, (x, noise) in zip(positions, draws, strict=True):
+        rise, fall = (position / settings.batch + 1) / 100, 2 * (1 - position / settings.pictures)
+        optimiser.param_groups[0]["lr"] = settings.rate * max(0.0, min(1.0, rise, fall))
+        with autocast(device, settings.bfloat16):
+            loss, error = loss_of(model, x.to(device), noise.to(device), settings.edges, settings.kl)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         averaged.step(model.parameters())
-        yield Step(index + 1, 10 * math.log10(4 / error.item()), model, averaged, optimiser)
+        psnr = 10 * math.log10(4 / error.item())
+        yield Step(position + settings.batch, psnr, model, {"averaged": averaged, "optimiser": optimiser})
+
+
+def draw(settings: AutoencoderTraining, photos: list[Tensor], channels: int, position: int) -> tuple[Tensor, Tensor]:
+    """Patches, and noise like their latents."""
+    generator = generator_at(settings.seed, position)
+    x = draw_patches(photos, settings.batch, settings.patch, generator)
+    side = settings.patch // 8
+    return x, torch.randn((settings.batch, channels, side, side), generator=generator)
 
 
 def save_autoencoder(path: Path, model: AutoencoderKL, scale: float) -> None:
@@ -135,6 +120,6 @@ def load_autoencoder(path: Path) -> tuple[AutoencoderKL, float]:
         shape = config.autoencoder_widths, config.autoencoder_layers, config.latent_channels, config.latent_scale
         weights = weights["vae"]
     else:
-        saved = torch.load(path, weights_only=True)
+        saved = torch.load(path, weights_only=True, map_location="cpu")
         shape, weights = tuple(saved[key] for key in ("widths", "layers", "latent_channels", "scale")), saved["weights"]
     return fill(build_autoencoder(*shape), weights, "autoencoder"), shape[-1]

@@ -142,7 +142,7 @@ def write_shard(path: Path, rows: Sequence[dict[str, Tensor]], names: Sequence[s
     os.replace(temporary, path)
 
 
-def write_json(path: Path, value: dict) -> None:
+def write_json(path: Path, value: dict | list) -> None:
     """Likewise."""
     temporary = path.with_suffix(".unfinished")
     temporary.write_text(json.dumps(value, indent=1))

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ...models.identity.recogniser import unit_vectors
 from ...models.network.schedule import Schedule
 from ..data.dataset import Dataset
-from ..denoiser.batches import Batch, unit_vectors
+from ..denoiser.batches import Batch
 from ..denoiser.train import Model
 
 CLEAN = 0.25  # share of the pictures whose latents stay as they are
@@ -23,14 +24,15 @@ class Softened:
 
     @torch.no_grad()
     def __call__(self, rows: Tensor, generator: torch.Generator) -> Tensor:
-        """rows (B,) -> (B, C, h, w)"""
+        """rows (B,) -> (B, C, h, w), on the model's device"""
         t = torch.randint(T_FROM, T_TO, (len(rows),), generator=generator)
         batch = reconstruction(self.data.subset(rows), t, self.model, self.sizes, generator)
         clean = torch.rand(len(rows), generator=generator) < CLEAN
         schedule, prediction = Schedule(), self.model.config.prediction
-        z = schedule.noisy(batch.z0, batch.noise, t)
-        z0, _ = schedule.clean_and_noise(self.model(z, t, batch).float(), z, t, prediction)
-        return torch.where(clean.view(-1, 1, 1, 1), batch.z0, z0) / self.model.config.latent_scale
+        batch = batch.to(self.model.conditioner.neutral.device)
+        z = schedule.noisy(batch.z0, batch.noise, batch.t)
+        z0, _ = schedule.clean_and_noise(self.model(z, batch.t, batch).float(), z, batch.t, prediction)
+        return torch.where(clean.view(-1, 1, 1, 1).to(z.device), batch.z0, z0) / self.model.config.latent_scale
 
 
 def reconstruction(

@@ -8,7 +8,6 @@ to it that the answer is no mean of photos, and the face mesh to it that lids an
 import copy
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -16,35 +15,11 @@ from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
 from ...models.network.precision import autocast
-from ..state import ResumableStep, resume
+from ..run import Step, generator_at, resume
 from .adversary import Adversary, balance, fooling_loss, telling_loss
+from .settings import DecoderTraining
 
 Latents = Callable[[Tensor, torch.Generator], Tensor]  # rows of the crops (B,) -> raw latents (B, C, h, w), not clean
-
-
-@dataclass(frozen=True)
-class DecoderTraining:
-    steps: int = 2000
-    batch: int = 8
-    rate: float = 2e-4  # rises over 30 steps, falls to 0 over the rest; the adversary's is twice that
-    edges: float = 1.0  # weight of the loss on differences between neighbouring pixels
-    features: float = 0.5  # weight of the loss on the recogniser's first features
-    adversary: float = 0.3  # weight of the adversary, of the pull that all other losses have
-    share: float = 0.85  # of the way from the decoder begun with to the refined one, in what is exported: calmer skin
-    acting: float = 0.1  # weight of the difference that the face mesh sees, where there is one
-    alone: int = 100  # steps that the adversary learns before it is heard
-    bfloat16: bool | None = None  # None: where the machine is fast in it; weights, losses and optimiser are float32
-    seed: int = 0
-
-
-@dataclass
-class Step(ResumableStep):
-    index: int  # steps done
-    psnr: float  # dB of this batch
-    model: AutoencoderKL
-    adversary: Adversary
-    optimiser: torch.optim.Optimizer
-    adversary_optimiser: torch.optim.Optimizer
 
 
 def picture_loss(y: Tensor, x: Tensor, seen: list[Tensor], wanted: list[Tensor], config: DecoderTraining) -> Tensor:
@@ -64,19 +39,18 @@ def acting_loss(y: Tensor, x: Tensor, mesh: nn.Module) -> Tensor:
 
 
 def refine_decoder(
-    config: DecoderTraining,
+    settings: DecoderTraining,
     model: AutoencoderKL,
     adversary: Adversary,
     crops: Tensor,
     latents: Latents,
     state: dict | None = None,
-    compile: bool = False,
     mesh: nn.Module | None = None,
     inside: Tensor | None = None,
 ) -> Iterator[Step]:
-    """Yield after every step; a resumed run draws what an uninterrupted one would.
+    """Yield after every step, with the batch's signal-to-noise ratio in dB; resumed, it draws as if uninterrupted.
 
-    model    is changed in place, its encoder is not
+    model    is changed in place, its encoder is not; all networks are where it is
     crops    (N, 3, 128, 128) uint8, frame mini-128
     latents  what the decoder is given of them
     mesh     decoded.FrameMesh, for acting_loss
@@ -86,38 +60,39 @@ def refine_decoder(
     trained = [*model.decoder.parameters(), *model.post_quant_conv.parameters()]
     for parameter in trained:
         parameter.requires_grad_(True)
-    optimiser = torch.optim.AdamW(trained, lr=config.rate, weight_decay=1e-3, betas=(0.5, 0.99))
-    others = torch.optim.AdamW(adversary.parameters(), lr=2 * config.rate, weight_decay=1e-3, betas=(0.5, 0.99))
-    start = resume(state, model=model, adversary=adversary, optimiser=optimiser, adversary_optimiser=others)
-    decode = torch.compile(model.decode) if compile else model.decode
-    for index in range(start, config.steps):
-        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + index)
-        rows = torch.randint(len(crops), (config.batch,), generator=generator)
-        x = crops[rows].float() / 127.5 - 1
-        pace = min((index + 1) / 30, 1 - index / config.steps)
-        optimiser.param_groups[0]["lr"], others.param_groups[0]["lr"] = config.rate * pace, 2 * config.rate * pace
-        with autocast("cpu", config.bfloat16):
+    device, rate = trained[0].device, settings.rate
+    optimiser = torch.optim.AdamW(trained, lr=rate, weight_decay=1e-3, betas=(0.5, 0.99))
+    others = torch.optim.AdamW(adversary.parameters(), lr=2 * rate, weight_decay=1e-3, betas=(0.5, 0.99))
+    parts = {"adversary": adversary, "optimiser": optimiser, "adversary_optimiser": others}
+    decode = torch.compile(model.decode) if settings.compile else model.decode
+    for position in settings.positions(resume(state, model=model, **parts)):
+        generator = generator_at(settings.seed, position)
+        rows = torch.randint(len(crops), (settings.batch,), generator=generator)
+        x = crops[rows].to(device).float() / 127.5 - 1
+        pace = min((position / settings.batch + 1) / 30, 1 - position / settings.pictures)
+        optimiser.param_groups[0]["lr"], others.param_groups[0]["lr"] = rate * pace, 2 * rate * pace
+        with autocast(device, settings.bfloat16):
             y = decode(latents(rows, generator)).sample.float()
             if inside is not None:
-                y = torch.where(inside[rows] > 0, y, x)
+                y = torch.where(inside[rows].to(device) > 0, y, x)
             seen, wanted = adversary.features(y), adversary.features(x)
-            loss = picture_loss(y, x, seen, wanted, config)
-            if index >= config.alone:
+            loss = picture_loss(y, x, seen, wanted, settings)
+            if position >= settings.alone * settings.batch:
                 fooling = fooling_loss(adversary(y, seen))
-                loss = loss + config.adversary * balance(loss, fooling, y) * fooling
+                loss = loss + settings.adversary * balance(loss, fooling, y) * fooling
         if mesh is not None:
-            loss = loss + config.acting * acting_loss(y, x, mesh)
+            loss = loss + settings.acting * acting_loss(y, x, mesh)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(trained, 1.0)
         optimiser.step()
-        with autocast("cpu", config.bfloat16):
+        with autocast(device, settings.bfloat16):
             telling = telling_loss(adversary(x, wanted), adversary(y.detach(), [each.detach() for each in seen]))
         others.zero_grad()
         telling.backward()
         others.step()
         psnr = 10 * math.log10(4 / (y.detach() - x).square().mean().item())
-        yield Step(index + 1, psnr, model, adversary, optimiser, others)
+        yield Step(position + settings.batch, psnr, model, parts)
 
 
 def between(model: AutoencoderKL, begun: dict[str, Tensor], share: float) -> AutoencoderKL:

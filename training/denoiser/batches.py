@@ -1,7 +1,7 @@
-"""What a step of training sees, drawn for each sample from (seed, step, index in the joint batch) and nothing else.
+"""What a step of training sees. All draws of a sample follow from the seed and its number, counted from the start.
 
-So a resumed run draws what an uninterrupted one would, and several processes draw together what one would.
-M pictures of the data set, B of a process's batch, D length of the identity code.
+So a resumed run draws what an uninterrupted one would, and several processes draw together what one would, each of them
+its own share alone. M pictures of the data set, B of a process's batch, D length of the identity code.
 """
 
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from ...models.identity.recogniser import unit_vectors
 from ...models.network.schedule import STEPS
 from ..data.dataset import Dataset
 from .settings import Training
@@ -26,7 +26,7 @@ class Batch:
     z0: Tensor  # (B, C, h, w) unit variance: the answer
     background: Tensor  # (B, C, h, w)
     mask: Tensor  # (B, 1, h, w)
-    weight: Tensor  # (B, 1, h, w) how much an error counts; 1 on average over the joint batch
+    weight: Tensor  # (B, 1, h, w) how much an error counts beside the others of the joint batch
     identity: Tensor  # (B, D) a unit vector of each recogniser
     expression: Tensor  # (B, 51) blendshapes minus neutral
     pose: Tensor  # (B, 3)
@@ -62,21 +62,26 @@ class Sampler:
         self.place = torch.zeros_like(person)  # (M,) of a true picture among those of its person
         self.place[self.order] = torch.arange(len(self.order)) - self.first[self.order]
 
-    def draw(self, step: int, swap: float = 0.0, own: slice = slice(None)) -> Batch:
-        """swap: share of swapped photos; own: the part of the joint batch that this process works on."""
+    def draw(self, position: int, swap: float = 0.0, own: slice = slice(None)) -> Batch:
+        """position: samples drawn before; swap: share of swapped photos; own: this process's part of the joint batch"""
         data, training, b = self.data, self.training, self.training.batch
-        generators = [np.random.default_rng((training.seed, step, index)) for index in range(b)]
-        u = torch.from_numpy(np.stack([each.random(10) for each in generators])).unbind(1)  # (B,) float64 each
-
-        kind = (u[0] < training.rendered).long() * (len(self.styles) - 1)
-        rows = torch.stack([pictures[floor(u[1], len(pictures))] for pictures in self.styles])[kind, torch.arange(b)]
-        source = self._other_photos(rows, u[2], u[3])
-        style = data.style[rows]
+        places = torch.arange(b)[own]  # in the joint batch
+        generators = self._generators(position + places)
+        u = uniform(generators)
+        rows, source = self._chosen(u)
+        style, t = data.style[rows], floor(u[6], STEPS)
         photo = style == 0
-        partner = (torch.arange(b) + 1 + floor(u[4], max(b - 1, 1))) % b
-        swapped = (u[5] < swap) & photo & photo[partner]
-        source, face = torch.where(swapped, source[partner], source), torch.where(swapped, rows[partner], rows)
-        t = floor(u[6], STEPS)
+
+        # a swapped photo gets the codes of another of the joint batch, of which the same is drawn here as where it is
+        swapped, face = (u[5] < swap) & photo, rows
+        if swapped.any():
+            partner = (places + 1 + floor(u[4], max(b - 1, 1))) % b
+            its_rows, its_source = rows.clone(), source.clone()
+            its_rows[swapped], its_source[swapped] = self._chosen(
+                uniform(self._generators(position + partner[swapped]))
+            )
+            swapped = swapped & (data.style[its_rows] == 0)
+            source, face = torch.where(swapped, its_source, source), torch.where(swapped, its_rows, rows)
 
         mask = data.mask[rows]
         answered = mask * ~swapped.view(-1, 1, 1, 1)
@@ -85,27 +90,37 @@ class Sampler:
         # a rendered head in the style of photos teaches only where photos seldom reach: the chin of tight crops
         stands_in = ~photo & (u[9] < training.stand_in) & self.seldom.any()
         weight = weight * torch.where(stands_in.view(-1, 1, 1, 1), self.seldom, True)
-        generators, rows, source, face = generators[own], rows[own], source[own], face[own]
 
         def normal(*shape: int) -> Tensor:
             return torch.from_numpy(np.stack([g.standard_normal(shape, dtype=np.float32) for g in generators]))
 
-        noise = normal(*data.latents.shape[1:]) + self.training.offset * normal(data.latents.shape[1], 1, 1)
+        noise = normal(*data.latents.shape[1:]) + training.offset * normal(data.latents.shape[1], 1, 1)
         length = torch.cat([torch.full((size,), training.code_noise / size**0.5) for size in self.sizes])
         return Batch(
             z0=data.latents[rows].float() * self.latent_scale,
             background=data.background[rows].float() * self.latent_scale,
-            mask=mask[own],
-            weight=(weight / weight.mean())[own],
+            mask=mask,
+            weight=weight,
             identity=unit_vectors(data.identity[source] + normal(len(length)) * length, self.sizes),
             expression=data.blendshapes[face] - self.neutral,
             pose=data.pose[rows],
-            style=torch.where(stands_in, 0, style)[own],
-            keep=self._keep(u[7], u[8])[own],
+            style=torch.where(stands_in, 0, style),
+            keep=self._keep(u[7], u[8]),
             noise=noise,
-            t=torch.where(swapped, SWAP_FROM + t % (SWAP_TO - SWAP_FROM), t)[own],
-            swapped=swapped[own],
+            t=torch.where(swapped, SWAP_FROM + t % (SWAP_TO - SWAP_FROM), t),
+            swapped=swapped,
         )
+
+    def _generators(self, numbers: Tensor) -> list[np.random.Generator]:
+        """One a sample, by its number."""
+        return [np.random.default_rng((self.training.seed, number)) for number in numbers.tolist()]
+
+    def _chosen(self, u: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """u: ten of (B,) in [0, 1). Rows of the pictures, and of those that their identities are taken from."""
+        kind = (u[0] < self.training.rendered).long() * (len(self.styles) - 1)
+        rows = torch.stack([pictures[floor(u[1], len(pictures))] for pictures in self.styles])
+        rows = rows[kind, torch.arange(len(kind))]
+        return rows, self._other_photos(rows, u[2], u[3])
 
     def _other_photos(self, rows: Tensor, chance: Tensor, u: Tensor) -> Tensor:
         """Where the identity is taken from: another picture of the person where there is one, as often as asked."""
@@ -125,14 +140,14 @@ class Sampler:
         return torch.stack([~no_identity, ~no_expression, pose >= self.training.drop_pose], dim=-1)
 
 
+def uniform(generators: Sequence[np.random.Generator]) -> tuple[Tensor, ...]:
+    """The first ten numbers in [0, 1) of each generator: ten of (B,) float64."""
+    return torch.from_numpy(np.stack([each.random(10) for each in generators])).unbind(1)
+
+
 def floor(u: Tensor, count: int | Tensor) -> Tensor:
     """u (B,) in [0, 1) to whole numbers below `count`."""
     return (u * count).long()
-
-
-def unit_vectors(code: Tensor, sizes: Sequence[int]) -> Tensor:
-    """(B, D) -> (B, D): each recogniser's part of the code brought to unit length."""
-    return torch.cat([F.normalize(part, dim=-1) for part in code.split(list(sizes), dim=-1)], dim=-1)
 
 
 def own_share(batch: int, process: int, processes: int) -> slice:

@@ -18,8 +18,8 @@ from ...models.conditions import Conditions
 from ...models.frames import FRAMES
 from ...models.network.autoencoder import build_autoencoder
 from ...models.network.config import Config, sd15
-from ..state import trained
-from .run import add_lora
+from ..run import trained
+from .lora import add_lora
 from .train import Model
 
 GIB = 2**30

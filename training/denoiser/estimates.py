@@ -19,8 +19,7 @@ from ..data.shards import Shards, frame_of
 from ..data.split import test_people
 from ..decoder.softened import reconstruction
 from .batches import Batch
-from .run import encoding_of
-from .start import Start, begin, pictures_seen, trained_model
+from .start import Start, read_start, trained_model
 from .train import Model
 
 RANGES = ((0, 200), (200, 400), (400, 600), (600, 800), (800, STEPS))
@@ -43,9 +42,8 @@ def measure(
     checkpoint: Path, folders: list[Path], limit: int, seed: int = 0, device: torch.device | str = "cpu"
 ) -> list[Row]:
     """checkpoint: a file of this pack; with state.pt beside it, as in a run's folder, raw weights are measured, too."""
-    start = begin(checkpoint, None, None, frame_of(folders), renew=False)
-    start.autoencoder.to(device), start.recognisers.to(device)
-    data, model, seen = test_data(folders, start, limit), trained_model(start).to(device), pictures_seen(checkpoint)
+    start = read_start(checkpoint, None, None, frame_of(folders), renew=False).to(device)
+    data, model, seen = test_data(folders, start, limit), trained_model(start).to(device), start.pictures
     rows = measure_weights(model, data, start.sizes, seed, checkpoint.name, seen, "averaged")
     state = checkpoint.parent / "state.pt"
     if state.is_file():
@@ -64,7 +62,7 @@ def test_data(folders: list[Path], start: Start, limit: int) -> Dataset:
     chosen = set(sorted(tested)[:: max(1, count // limit)])
     if not chosen:
         raise ValueError("got no photos of test people, about every tenth person; want photos of more people")
-    encoding = encoding_of(start, mirror=False)
+    encoding = start.encoding(mirror=False)
     parts = [encode_shards(folders[place], encoding, place, chosen.__contains__) for place in photos]
     return join([part for each in parts for part in each])
 

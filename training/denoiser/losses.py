@@ -1,5 +1,8 @@
 """What the denoiser is trained on: its own squared error, and who and what an estimate of z_0 shows."""
 
+from collections.abc import Callable
+
+import torch
 from torch import Tensor, nn
 
 from ...models.network.config import Config
@@ -17,6 +20,7 @@ def denoising_loss(
     schedule: Schedule,
     reader: nn.Module | None = None,
     spread: Tensor | None = None,
+    joint_mean: Callable[[Tensor], Tensor] = torch.mean,
 ) -> Tensor:
     """Squared error of the prediction; what lies beyond the photo and the given background count little.
 
@@ -24,13 +28,14 @@ def denoising_loss(
     squared, since an estimate from mere noise says nothing. All terms are means over the pictures, so that the mean
     over processes is that of the joint batch.
 
-    reader  (B, C, h, w) of unit variance -> unit vectors of all recognisers (B, D), expression codes / spread (B, 51)
-    spread  (51,) of the expression codes
+    reader      (B, C, h, w), unit variance -> unit vectors of all recognisers (B, D), expression codes / spread (B, 51)
+    spread      (51,) of the expression codes
+    joint_mean  mean of a tensor over the batches of all processes
     """
     z = schedule.noisy(batch.z0, batch.noise, batch.t)
     output = model(z, batch.t, batch).float()
     error = output - schedule.target(batch.z0, batch.noise, batch.t, config.prediction)
-    loss = (batch.weight * error.square()).mean()
+    loss = (batch.weight * error.square()).mean() / joint_mean(batch.weight)
     if reader is None:
         return loss
 

@@ -1,45 +1,16 @@
-"""A small network that reads identity and expression from latents: losses on an estimate of z_0 need no decoder.
+"""Training of the latent reader (models/readers/latent.py), which the losses on an estimate of z_0 are read with."""
 
-Ours: the paper lays its identity and expression losses on the decoded estimate (models/readers/decoded.py); on a CPU
-this is what can be afforded. B batch, C latent channels, h their height and width, D length of the identity code.
-"""
-
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...models.network.checkpoint import fill
 from ...models.network.precision import autocast
+from ...models.readers.latent import LatentReader
 from ..data.dataset import Dataset
-from .batches import unit_vectors
-
-
-class LatentReader(nn.Module):
-    def __init__(self, latent_channels: int, sizes: Sequence[int], latent_size: int = 16, width: int = 128):
-        """sizes: lengths of the recognisers' vectors in the identity code; latent_size: h, a power of two from 8 on"""
-        super().__init__()
-        levels = int(math.log2(latent_size)) - 2  # each halves the map, down to 4 x 4
-        if latent_size != 4 << levels or levels < 1:
-            raise ValueError(f"got latents of {latent_size} x {latent_size}, want a power of two from 8 on")
-        self.sizes = tuple(sizes)
-        inputs, layers = latent_channels, []
-        for level in range(levels):
-            outputs = width if level == 0 else 2 * width
-            for stride in (1, 2):
-                layers += [nn.Conv2d(inputs, outputs, 3, stride, 1), nn.GroupNorm(16, outputs), nn.SiLU()]
-                inputs = outputs
-        self.features = nn.Sequential(*layers)
-        self.identity = nn.Sequential(nn.Flatten(), nn.Linear(16 * inputs, sum(sizes)))
-        self.expression = nn.Sequential(nn.Flatten(), nn.Linear(16 * inputs, 51))
-
-    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """z (B, C, h, h), unit variance -> unit vectors, side by side (B, D); expression codes (B, 51) / spread."""
-        x = self.features(z)  # (B, 2 width, 4, 4)
-        return unit_vectors(self.identity(x).float(), self.sizes), self.expression(x).float()
 
 
 @dataclass(frozen=True)
@@ -98,4 +69,10 @@ def train_reader(
 
 def load_reader(path: Path, latents: Sequence[int], sizes: Sequence[int]) -> LatentReader:
     """latents: (C, h)"""
-    return fill(LatentReader(latents[0], sizes, latents[1]), torch.load(path, weights_only=True), "latent reader")
+    weights = torch.load(path, weights_only=True, map_location="cpu")["weights"]
+    return fill(LatentReader(latents[0], sizes, latents[1]), weights, "latent reader")
+
+
+def is_reader_of(path: Path, made_from: dict) -> bool:
+    """Whether there is a latent reader that was trained on these pictures (dataset.made_from())."""
+    return path.is_file() and torch.load(path, weights_only=True, mmap=True).get("made_from") == made_from

@@ -19,6 +19,11 @@ FIRST = f"{UNET}input_blocks.0.0.weight"  # (320, 4 or 9, 3, 3)
 Weights = dict[str, Tensor]
 
 
+def began_as_stable_diffusion(config: Config) -> bool:
+    """Whether a network of ours did: such a one predicts noise, as Stable Diffusion 1.5 does; all others predict v."""
+    return config.prediction == "epsilon"
+
+
 def is_stable_diffusion(path: Path) -> bool:
     try:
         with safe_open(path, framework="pt") as file:

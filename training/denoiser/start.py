@@ -21,7 +21,8 @@ from ...models.network.config import Config, mini
 from ...models.network.denoiser import widen
 from ..autoencoder.train import load_autoencoder
 from ..data.dataset import Dataset
-from .stable_diffusion import is_stable_diffusion, read_stable_diffusion
+from ..data.encode import Encoding
+from .stable_diffusion import began_as_stable_diffusion, is_stable_diffusion, read_stable_diffusion
 from .train import Model, new_model
 
 Weights = dict[str, Tensor]
@@ -34,16 +35,26 @@ class Start:
     recognisers: Recognisers
     unet: Weights | None = None
     conditioner: Weights | None = None
-    before: Recognisers = field(
-        default_factory=lambda: Recognisers({})
-    )  # the recognisers that `conditioner` was trained with
+    before: Recognisers = field(default_factory=lambda: Recognisers({}))  # that `conditioner` was trained with
+    pictures: int = 0  # seen in training before
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        return tuple(sizes_of(self.recognisers).values())
+        """Lengths of the recognisers' vectors in the identity code."""
+        return self.recognisers.sizes
+
+    def to(self, device: torch.device | str) -> "Start":
+        """The same, its networks on a device."""
+        for network in (self.autoencoder, self.recognisers, self.before):
+            network.to(device)
+        return self
+
+    def encoding(self, **varied) -> Encoding:
+        """How its networks want their pictures. varied: mirror, variations, seed"""
+        return Encoding(self.autoencoder, self.recognisers, self.config.keeps_light, **varied)
 
 
-def begin(
+def read_start(
     source: Path | None, autoencoder: Path | None, recognisers: Sequence[Path] | None, frame: str, renew: bool = True
 ) -> Start:
     """Raises ValueError where the files given are not enough, or do not fit each other.
@@ -52,7 +63,7 @@ def begin(
     autoencoder  what `train autoencoder` wrote, or a checkpoint of this pack
     recognisers  what `train recogniser` wrote, or folders with an insightface pack
     frame        that of the prepared pictures
-    renew        an older mini gets what is new, since it is to be trained; without it, a checkpoint is as its file says
+    renew        an older network of ours gets what is new, since it is to be trained; without it, as its file says
     """
     if source is None:
         if autoencoder is None or recognisers is None:
@@ -79,9 +90,10 @@ def begin(
     if autoencoder is not None:
         network, scale = load_autoencoder(autoencoder)
         config = dataclasses.replace(config, **shape_of(network, scale))
-    newest = {"tokens_in_time": True, "face_fill": "light"} if renew and config.name == "mini" else {}
-    config = dataclasses.replace(config, **newest, **identity_of(found))
-    return Start(config, network, found, weights["unet"], weights["conditioner"], before)
+    if renew and not began_as_stable_diffusion(config):  # whose inputs stay those of its inpainting model
+        config = dataclasses.replace(config, tokens_in_time=True, face_fill="light")
+    config = dataclasses.replace(config, **identity_of(found))
+    return Start(config, network, found, weights["unet"], weights["conditioner"], before, pictures_seen(source))
 
 
 def build_model(start: Start, config: Config, data: Dataset, faces: Callable[[], Tensor], seed: int = 0) -> Model:

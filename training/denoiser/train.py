@@ -1,7 +1,6 @@
 """Training of the denoiser and the conditioner: a generator of steps. Logging, saving and pictures are the caller's."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
@@ -15,10 +14,12 @@ from ...models.network.denoiser import Denoiser
 from ...models.network.precision import autocast
 from ...models.network.schedule import Schedule
 from ..data.dataset import Dataset
-from ..state import ResumableStep, resume, trained
+from ..data.stream import ahead
+from ..run import Step, resume, trained
 from .batches import Batch, Sampler, own_share
 from .losses import denoising_loss
 from .settings import Training
+from .stable_diffusion import began_as_stable_diffusion
 
 
 class Model(nn.Module):
@@ -34,15 +35,6 @@ class Model(nn.Module):
         tokens = self.conditioner(batch.identity, batch.expression, batch.pose, batch.keep, batch.style)
         planes = {name: getattr(batch, name) for name in self.config.planes}
         return self.denoiser(z, t, Conditions(tokens, planes))
-
-
-@dataclass
-class Step(ResumableStep):
-    index: int  # steps done
-    loss: float  # of the joint batch
-    model: Model  # raw weights
-    averaged: EMAModel
-    optimiser: torch.optim.Optimizer
 
 
 def new_model(config: Config, data: Dataset, seed: int = 0) -> Model:
@@ -62,16 +54,14 @@ def train(
     data: Dataset,
     state: dict | None = None,
     reader: nn.Module | None = None,
-    compile: bool = False,
     sizes: Sequence[int] = (),
 ) -> Iterator[Step]:
-    """Yield after every step. Started by `accelerate launch`, each process does its share of every batch.
+    """Yield after every step, with the loss of the joint batch. Of several processes, each does its share of a batch.
 
-    model    is changed in place; what has requires_grad is trained
-    state    what Step.state() gave
-    reader   for the losses on the estimate of z_0
-    compile  faster steps, after minutes
-    sizes    lengths of the recognisers' vectors in the identity code, one vector where empty
+    model   is changed in place; what has requires_grad is trained
+    state   what Step.state() gave
+    reader  for the losses on the estimate of z_0
+    sizes   lengths of the recognisers' vectors in the identity code, one vector where empty
     """
     # buffers never change; precision is in our own hands, so that the model stays as it is
     accelerator = Accelerator(
@@ -81,27 +71,33 @@ def train(
     model.to(device)
     if device.type == "cpu":  # where the backward pass of fused attention is slow
         model.denoiser.unet.set_attn_processor(AttnProcessor())
-    parameters = trained(model)
+    parameters, peak = trained(model), training.peak_rate(began_as_stable_diffusion(model.config))
     averaged = EMAModel(parameters, decay=0.9995, use_ema_warmup=True, inv_gamma=1.0, power=0.75, foreach=True)
-    optimiser = torch.optim.AdamW(parameters, lr=training.rate, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
-    start = resume(state, model=model, averaged=averaged, optimiser=optimiser)
+    optimiser = torch.optim.AdamW(parameters, lr=peak, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
+    positions = training.positions(resume(state, model=model, averaged=averaged, optimiser=optimiser))
     averaged.to(device)
     schedule, spread = Schedule(), model.conditioner.spread
     sampler = Sampler(data, training, model.conditioner.neutral, model.config.latent_scale, sizes)
-    runner = accelerator.prepare_model(torch.compile(model) if compile else model)
-    for index in range(start, training.steps):
-        batch = sampler.draw(index, training.swap if reader else 0.0, own).to(device)
-        rise, fall = (index + 1) / 200, 0.05 + 0.95 * (1 - index / training.steps) / 0.4
-        optimiser.param_groups[0]["lr"] = training.rate * min(1.0, rise, fall)
+
+    def joint_mean(values: Tensor) -> Tensor:
+        return accelerator.reduce(values.detach().mean(), "mean")
+
+    batches = ahead(sampler.draw(position, training.swap if reader else 0.0, own) for position in positions)
+    runner = accelerator.prepare_model(torch.compile(model) if training.compile else model)
+    for position, batch in zip(positions, batches, strict=True):
+        rise = (position / training.batch + 1) / 200
+        fall = 0.05 + 0.95 * (1 - position / training.pictures) / 0.4
+        optimiser.param_groups[0]["lr"] = peak * min(1.0, rise, fall)
+        batch = batch.to(device)
         with autocast(device, training.bfloat16):
-            loss = denoising_loss(runner, batch, model.config, training, schedule, reader, spread)
+            loss = denoising_loss(runner, batch, model.config, training, schedule, reader, spread, joint_mean)
         optimiser.zero_grad()
         accelerator.backward(loss)
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         averaged.step(parameters)
-        joint = accelerator.reduce(loss.detach(), "mean").item()
-        yield Step(index + 1, joint, model, averaged, optimiser)
+        parts = {"averaged": averaged, "optimiser": optimiser}
+        yield Step(position + training.batch, joint_mean(loss).item(), model, parts)
 
 
 def expression_statistics(data: Dataset) -> tuple[Tensor, Tensor]:

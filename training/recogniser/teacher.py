@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...models.faces.tflite import Graph
+from ..progress import shown
 
 SIDES = (28, 14, 7)  # of the maps that serve as hints (FitNets, Romero et al. 2015)
 
@@ -30,9 +31,11 @@ class Teacher(nn.Module):
     @torch.no_grad()
     def read(self, faces: Tensor, batch: int = 32) -> tuple[Tensor, list[Tensor]]:
         """faces (N, 3, 112, 112) uint8 -> unit vectors (N, D); hints, each (N, c, h, h) float16, unit variance."""
+        device = next(self.buffers()).device
         codes, hints = [], [[] for _ in SIDES]
-        for part in faces.split(batch):
-            code, *maps = self.graph((part.float().permute(0, 2, 3, 1) - 127.5) / 128)
+        for part in shown(faces.split(batch), "parts of the faces read by the teacher"):
+            pixels = (part.to(device).float().permute(0, 2, 3, 1) - 127.5) / 128
+            code, *maps = (value.cpu() for value in self.graph(pixels))
             codes.append(F.normalize(code, dim=-1))
             if not hints[0]:
                 moments = [(m.mean((0, 1, 2)), m.std((0, 1, 2)).clamp(min=1e-3)) for m in maps]  # of the first batch

@@ -1,7 +1,6 @@
 """Distillation of a small recogniser from a teacher (ours): its codes, cosines of all pairs, and its maps as hints."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from io import BytesIO
 from itertools import accumulate
 
@@ -14,32 +13,9 @@ from torch import Tensor, nn
 from ...models.identity.recogniser import Recogniser
 from ...models.network.checkpoint import fill
 from ...models.network.precision import autocast
-from ..state import ResumableStep, resume
-
-SHAPES = {  # the bundled ones: the whole frame, and what lies between brows and chin, with wider layers
-    "resnet-face": {"widths": (32, 48, 96, 192), "blocks": (2, 3, 2), "window": (0, 0, 112, 112)},
-    "resnet-inner": {"widths": (32, 64, 112, 224), "blocks": (2, 3, 2), "window": (16, 26, 96, 106)},
-}
-
-
-@dataclass(frozen=True)
-class RecogniserTraining:
-    shape: str = "resnet-face"  # a key of SHAPES
-    steps: int = 6000
-    batch: int = 64
-    rate: float = 2e-3
-    pairs: float = 2.0  # weight of the squared differences between the pupil's and the teacher's cosines of all pairs
-    hints: float = 0.3  # weight of the squared differences between the pupil's and the teacher's maps
-    bfloat16: bool | None = None  # None: where the machine is fast in it; weights, losses and optimiser are float32
-    seed: int = 0
-
-
-@dataclass
-class Step(ResumableStep):
-    index: int  # steps done
-    cosine: float  # mean cosine to the teacher, augmented training batch
-    model: "Pupil"
-    optimiser: torch.optim.Optimizer
+from ..data.stream import ahead
+from ..run import Step, generator_at, resume
+from .settings import SHAPES, RecogniserTraining
 
 
 class Pupil(nn.Module):
@@ -126,47 +102,57 @@ def distillation_loss(
 
 
 def train_recogniser(
-    config: RecogniserTraining,
+    settings: RecogniserTraining,
     faces: Tensor,
     codes: Tensor,
     hints: list[Tensor],
     state: dict | None = None,
-    compile: bool = False,
     begin: Recogniser | None = None,
+    device: torch.device | str = "cpu",
 ) -> Iterator[Step]:
-    """Yield after every step; a resumed run draws what an uninterrupted one would.
+    """Yield after every step, with the mean cosine to the teacher; a resumed run draws what an uninterrupted one would.
 
     faces         (N, 3, 112, 112) uint8, frame arcface-112
     codes, hints  what Teacher.read() gave for them
     begin         gives the pupil its first weights
     """
-    shape = SHAPES[config.shape]
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        model = Pupil(Recogniser(**shape, size=codes.shape[-1]), [hint.shape[1] for hint in hints]).train()
+        torch.manual_seed(settings.seed)
+        recogniser = Recogniser(**SHAPES[settings.shape], size=codes.shape[-1])
+        model = Pupil(recogniser, [hint.shape[1] for hint in hints]).train()
     if begin is not None:
         fill(model.recogniser, begin.state_dict(), "recogniser").train().requires_grad_(True)
+    model.to(device)
     groups = [
         {"params": [p for p in model.parameters() if p.dim() > 1], "weight_decay": 0.05},
         {"params": [p for p in model.parameters() if p.dim() <= 1], "weight_decay": 0},
     ]
-    optimiser = torch.optim.AdamW(groups, lr=config.rate)
-    start = resume(state, model=model, optimiser=optimiser)
-    loss_of = torch.compile(distillation_loss) if compile else distillation_loss
-    left, top, right, bottom = (edge / 56 - 1 for edge in shape["window"])  # as affine_grid counts
-    span, middle = (right - left) / 2, ((left + right) / 2, (top + bottom) / 2)
-    window = torch.tensor([[span, 0, middle[0]], [0, span, middle[1]], [0, 0, 1]])
-    for index in range(start, config.steps):
-        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + index)
-        rows = torch.randint(len(faces), (config.batch,), generator=generator)
-        theta = draw_jitter(config.batch, generator)
-        x = degrade(warp(faces[rows].float() / 127.5 - 1, theta, faces.shape[-1]), generator)
-        seen = [warp(hint[rows].float(), theta @ window, round(hint.shape[-1] * span)) for hint in hints]
+    optimiser = torch.optim.AdamW(groups, lr=settings.rate)
+    positions = settings.positions(resume(state, model=model, optimiser=optimiser))
+    loss_of = torch.compile(distillation_loss) if settings.compile else distillation_loss
+    draws = ahead(draw(settings, faces, codes, hints, position) for position in positions)
+    for position, (x, code, seen) in zip(positions, draws, strict=True):
+        rise, fall = (position / settings.batch + 1) / 100, 1 - position / settings.pictures
         for group in optimiser.param_groups:
-            group["lr"] = config.rate * min(1, (index + 1) / 100) * (1 - index / config.steps)
-        with autocast("cpu", config.bfloat16):
-            loss, cosine = loss_of(model, x, codes[rows], seen, config.pairs, config.hints)
+            group["lr"] = settings.rate * min(1, rise) * fall
+        seen = [hint.to(device) for hint in seen]
+        with autocast(device, settings.bfloat16):
+            loss, cosine = loss_of(model, x.to(device), code.to(device), seen, settings.pairs, settings.hints)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        yield Step(index + 1, cosine.item(), model, optimiser)
+        yield Step(position + settings.batch, cosine.item(), model, {"optimiser": optimiser})
+
+
+def draw(
+    settings: RecogniserTraining, faces: Tensor, codes: Tensor, hints: list[Tensor], position: int
+) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """Degraded faces (B, 3, 112, 112), their codes, and their hints in the pupil's window."""
+    left, top, right, bottom = (edge / 56 - 1 for edge in SHAPES[settings.shape]["window"])  # as affine_grid counts
+    span, middle = (right - left) / 2, ((left + right) / 2, (top + bottom) / 2)
+    window = torch.tensor([[span, 0, middle[0]], [0, span, middle[1]], [0, 0, 1]])
+    generator = generator_at(settings.seed, position)
+    rows = torch.randint(len(faces), (settings.batch,), generator=generator)
+    theta = draw_jitter(settings.batch, generator)
+    x = degrade(warp(faces[rows].float() / 127.5 - 1, theta, faces.shape[-1]), generator)
+    return x, codes[rows], [warp(h[rows].float(), theta @ window, round(h.shape[-1] * span)) for h in hints]

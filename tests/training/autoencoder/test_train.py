@@ -1,12 +1,8 @@
 import pytest
 import torch
 from diffsfsr.models.network.autoencoder import build_autoencoder
-from diffsfsr.training.autoencoder.train import (
-    AutoencoderTraining,
-    autoencoder_loss,
-    draw_patches,
-    train_autoencoder,
-)
+from diffsfsr.training.autoencoder.settings import AutoencoderTraining
+from diffsfsr.training.autoencoder.train import autoencoder_loss, draw_patches, train_autoencoder
 
 SHORT = AutoencoderTraining(widths=(32, 32, 32, 32), latent_channels=4, steps=6, batch=2, patch=32)
 
@@ -25,22 +21,22 @@ def crops():
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(crops, tmp_path):
-    whole = [(step.psnr, step.state()["model"]) for step in train_autoencoder(SHORT, crops)]
+    whole = [(step.value, step.state()["model"]) for step in train_autoencoder(SHORT, crops)]
     steps = train_autoencoder(SHORT, crops)
     for _ in range(3):
         half = next(steps)
     torch.save(half.state(), tmp_path / "state.pt")
     steps.close()
     rest = list(train_autoencoder(SHORT, crops, torch.load(tmp_path / "state.pt", weights_only=True)))
-    assert [step.index for step in rest] == [4, 5, 6]
-    assert [step.psnr for step in rest] == [psnr for psnr, _ in whole[3:]]
+    assert [step.pictures for step in rest] == [8, 10, 12]
+    assert [step.value for step in rest] == [psnr for psnr, _ in whole[3:]]
     for key, value in rest[-1].model.state_dict().items():
         assert torch.equal(value, whole[-1][1][key]), key
 
 
 def test_a_tiny_autoencoder_learns(crops):
     training = AutoencoderTraining(widths=(32, 32, 32, 32), latent_channels=4, steps=60, batch=4, patch=32, rate=4e-3)
-    psnr = [step.psnr for step in train_autoencoder(training, crops)]
+    psnr = [step.value for step in train_autoencoder(training, crops)]
     assert sum(psnr[-10:]) / 10 > sum(psnr[:5]) / 5 + 5  # dB
 
 

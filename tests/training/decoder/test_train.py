@@ -5,7 +5,8 @@ import torch
 from diffsfsr.models.identity.recogniser import Recogniser
 from diffsfsr.models.network.autoencoder import build_autoencoder
 from diffsfsr.training.decoder.adversary import Adversary, balance, fooling_loss, telling_loss
-from diffsfsr.training.decoder.train import DecoderTraining, between, refine_decoder
+from diffsfsr.training.decoder.settings import DecoderTraining
+from diffsfsr.training.decoder.train import between, refine_decoder
 
 SHORT = DecoderTraining(steps=4, batch=2, alone=1)
 
@@ -53,9 +54,9 @@ def test_the_recogniser_that_the_adversary_looks_through_stays():
 
 
 def test_resumed_is_uninterrupted():
-    whole = [step.psnr for step in refine_decoder(SHORT, *fresh())]
-    state = next(copied(step.state()) for step in refine_decoder(SHORT, *fresh()) if step.index == 2)
-    assert [step.psnr for step in refine_decoder(SHORT, *fresh(), state)] == whole[2:]
+    whole = [step.value for step in refine_decoder(SHORT, *fresh())]
+    state = next(copied(step.state()) for step in refine_decoder(SHORT, *fresh()) if step.pictures == 4)
+    assert [step.value for step in refine_decoder(SHORT, *fresh(), state)] == whole[2:]
 
 
 def test_nothing_is_learned_beyond_the_photo():
@@ -76,7 +77,7 @@ def test_nothing_is_learned_beyond_the_photo():
 
 def test_it_learns():
     config = dataclasses.replace(SHORT, steps=40, rate=3e-3, adversary=0.0)
-    psnr = [step.psnr for step in refine_decoder(config, *fresh(crops()[:2] // 8 + 100))]
+    psnr = [step.value for step in refine_decoder(config, *fresh(crops()[:2] // 8 + 100))]
     assert sum(psnr[-5:]) / 5 > sum(psnr[:5]) / 5 + 3
 
 

@@ -2,7 +2,8 @@ import dataclasses
 
 import pytest
 import torch
-from diffsfsr.training.denoiser.reader import LatentReader, ReaderTraining, train_reader
+from diffsfsr.models.readers.latent import LatentReader
+from diffsfsr.training.denoiser.reader import ReaderTraining, is_reader_of, load_reader, train_reader
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +26,15 @@ def test_reads_a_unit_vector_of_every_recogniser_and_expressions_with_gradients(
 def test_latents_that_cannot_be_halved_to_four_are_refused():
     with pytest.raises(ValueError, match="24 x 24"):
         LatentReader(4, (16,), 24)
+
+
+def test_a_reader_of_other_pictures_is_told_apart(tmp_path):
+    path, model = tmp_path / "reader.pt", LatentReader(4, (16,), 8)
+    assert not is_reader_of(path, {"shards": "1"})
+    torch.save({"made_from": {"shards": "1"}, "weights": model.state_dict()}, path)
+    assert is_reader_of(path, {"shards": "1"}) and not is_reader_of(path, {"shards": "2"})
+    z = torch.randn(1, 4, 8, 8)
+    assert torch.equal(load_reader(path, (4, 8), (16,))(z)[0], model(z)[0])
 
 
 def test_learns_to_read(data):

@@ -6,11 +6,12 @@ from diffsfsr.models.conditions import Conditions
 from diffsfsr.models.identity.recogniser import Recogniser
 from diffsfsr.models.network.autoencoder import build_autoencoder
 from diffsfsr.models.network.checkpoint import read_checkpoint, read_config, save_checkpoint
-from diffsfsr.models.network.config import mini
+from diffsfsr.models.network.config import mini, sd15
 from diffsfsr.training.autoencoder.train import load_autoencoder, save_autoencoder
 from diffsfsr.training.denoiser.batches import Sampler
 from diffsfsr.training.denoiser.settings import Training
-from diffsfsr.training.denoiser.start import begin, build_model, codes_of, pictures_seen, trained_model, with_planes
+from diffsfsr.training.denoiser.stable_diffusion import began_as_stable_diffusion
+from diffsfsr.training.denoiser.start import build_model, codes_of, read_start, trained_model, with_planes
 from diffsfsr.training.denoiser.train import Model, new_model
 
 
@@ -25,7 +26,7 @@ def shaken(module: torch.nn.Module, seed: int) -> torch.nn.Module:
 @pytest.fixture(scope="module")
 def before(tiny, made_up) -> Model:
     """A model without tokens in its timestep, as those from before there were any."""
-    return shaken(new_model(dataclasses.replace(tiny, name="mini", tokens_in_time=False), made_up), 1)
+    return shaken(new_model(dataclasses.replace(tiny, tokens_in_time=False), made_up), 1)
 
 
 @pytest.fixture(scope="module")
@@ -54,15 +55,15 @@ def answer(model, made_up, identity) -> torch.Tensor:
 
 
 def test_a_checkpoint_that_is_not_trained_further_stays_as_its_file_says(checkpoint, before, made_up):
-    start = begin(checkpoint, None, None, "mini-128", renew=False)
+    start = read_start(checkpoint, None, None, "mini-128", renew=False)
     assert start.config == read_config(checkpoint)
     model, identity = trained_model(start), made_up.identity[:6]
     torch.testing.assert_close(answer(model, made_up, identity), answer(before, made_up, identity))
-    assert not any(weight.requires_grad for weight in model.parameters()) and pictures_seen(checkpoint) == 7
+    assert not any(weight.requires_grad for weight in model.parameters()) and start.pictures == 7
 
 
 def test_new_layers_change_no_answer(checkpoint, before, made_up):
-    start = begin(checkpoint, None, None, "mini-128")
+    start = read_start(checkpoint, None, None, "mini-128")
     model = build_model(start, start.config, made_up, lambda: pytest.fail("the recognisers are the same"))
     assert start.config.tokens_in_time and not before.config.tokens_in_time and mini().tokens_in_time
     identity = made_up.identity[:6]
@@ -72,7 +73,7 @@ def test_new_layers_change_no_answer(checkpoint, before, made_up):
 
 
 def test_further_planes_change_no_answer(checkpoint, before, made_up):
-    start = with_planes(begin(checkpoint, None, None, "mini-128", renew=False), ("mask", "trust", "background"))
+    start = with_planes(read_start(checkpoint, None, None, "mini-128", renew=False), ("mask", "trust", "background"))
     model, batch = trained_model(start), Sampler(made_up, Training(batch=6), torch.zeros(51), 0.5).draw(0)
     assert model.config.planes == start.config.planes and model.config.inputs == before.config.inputs + 1
     tokens = before.conditioner(batch.identity, batch.expression, batch.pose, batch.keep)
@@ -84,7 +85,7 @@ def test_further_planes_change_no_answer(checkpoint, before, made_up):
 
 @pytest.mark.parametrize("order", (["small", "other"], ["other", "small"]))
 def test_a_further_recogniser_changes_no_answer(checkpoint, before, made_up, faces, order):
-    start = begin(checkpoint, None, [checkpoint.parent / f"{name}.safetensors" for name in order], "mini-128")
+    start = read_start(checkpoint, None, [checkpoint.parent / f"{name}.safetensors" for name in order], "mini-128")
     model = build_model(start, start.config, made_up, lambda: pytest.fail("nothing has to be compared"))
     assert start.config.recognisers == tuple(order) and start.config.identity_size == 24 and sum(start.sizes) == 24
     codes = codes_of(start.recognisers, faces[:6])
@@ -100,7 +101,7 @@ def test_another_recogniser_is_translated(checkpoint, before, made_up, faces):
         turn @ turned.vector[1].weight.data, turn @ turned.vector[1].bias.data,
     )  # fmt: skip
     turned.save(checkpoint.parent / "turned.safetensors")
-    start = begin(checkpoint, None, [checkpoint.parent / "turned.safetensors"], "mini-128")
+    start = read_start(checkpoint, None, [checkpoint.parent / "turned.safetensors"], "mini-128")
     model = build_model(start, start.config, made_up, lambda: faces)
     new, old = codes_of(start.recognisers, faces[:6]), codes_of(start.before, faces[:6])
     assert (new - old).abs().max() > 0.1
@@ -110,14 +111,14 @@ def test_another_recogniser_is_translated(checkpoint, before, made_up, faces):
 
 def test_a_start_from_nothing_needs_an_autoencoder_and_recognisers(checkpoint):
     with pytest.raises(ValueError, match="--from"):
-        begin(None, None, None, "mini-128")
-    start = begin(None, checkpoint, [checkpoint.parent / "small.safetensors"], "mini-128")
+        read_start(None, None, None, "mini-128")
+    start = read_start(None, checkpoint, [checkpoint.parent / "small.safetensors"], "mini-128")
     assert start.unet is None and start.config.latent_scale == 0.5 and start.config.recognisers == ("small",)
 
 
 def test_pictures_of_another_frame_are_refused(checkpoint):
     with pytest.raises(ValueError, match="ffhq-256.*mini-128"):
-        begin(checkpoint, None, None, "ffhq-256")
+        read_start(checkpoint, None, None, "ffhq-256")
 
 
 def test_autoencoders_are_read_from_checkpoints_and_from_what_training_wrote(checkpoint, tmp_path):
@@ -131,4 +132,15 @@ def test_autoencoders_are_read_from_checkpoints_and_from_what_training_wrote(che
 
 def test_without_a_checkpoint_autoencoder_and_recognisers_have_to_be_given():
     with pytest.raises(ValueError, match="want --autoencoder and --recogniser"):
-        begin(None, None, None, "mini-128")
+        read_start(None, None, None, "mini-128")
+
+
+def test_a_name_is_for_display_alone(tiny):
+    """What a network began as decides how fast it learns, not what it is called."""
+
+    def peak(config, **settings) -> float:
+        return Training(**settings).peak_rate(began_as_stable_diffusion(config))
+
+    assert peak(dataclasses.replace(tiny, name="sd15")) == peak(tiny) == 4e-4
+    assert peak(sd15(name="mini")) == 1e-5 and peak(sd15(), lora=8) == 1e-4
+    assert peak(sd15(), rate=0.01) == peak(tiny, rate=0.01) == 0.01

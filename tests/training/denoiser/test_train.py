@@ -1,21 +1,13 @@
 import dataclasses
-import json
-import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 from diffsfsr.models.network.precision import CPU_QUERIES
 from diffsfsr.training.denoiser.batches import Sampler
-from diffsfsr.training.denoiser.reader import LatentReader
 from diffsfsr.training.denoiser.settings import Training
 from diffsfsr.training.denoiser.train import Model, expression_statistics, new_model, train
 
 STEADY = {"drop_both": 0, "drop_expression": 0, "drop_identity": 0, "drop_pose": 0, "code_noise": 0, "other_photo": 0}
-LAUNCHED = Path(__file__).with_name("launched.py")
 
 
 def same(a, b) -> bool:
@@ -31,7 +23,7 @@ def same(a, b) -> bool:
 
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(made_up, tiny, tmp_path):
     training = Training(steps=10, batch=4)
-    whole = [(step.loss, step.state()) for step in train(new_model(tiny, made_up), training, made_up)]
+    whole = [(step.value, step.state()) for step in train(new_model(tiny, made_up), training, made_up)]
     steps = train(new_model(tiny, made_up), training, made_up)
     for _ in range(5):
         half = next(steps)
@@ -39,9 +31,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(made_up, tiny, tm
     steps.close()
     torch.manual_seed(123)
     state = torch.load(tmp_path / "state.pt", weights_only=True)
-    rest = [(step.loss, step.state()) for step in train(new_model(tiny, made_up), training, made_up, state)]
+    rest = [(step.value, step.state()) for step in train(new_model(tiny, made_up), training, made_up, state)]
     assert [loss for loss, _ in rest] == [loss for loss, _ in whole[5:]]
-    assert rest[-1][1]["index"] == 10 and same(rest[-1][1], whole[-1][1])
+    assert rest[-1][1]["pictures"] == 40 and same(rest[-1][1], whole[-1][1])
 
 
 def test_training_moves_no_one_elses_random_numbers(made_up, tiny):
@@ -62,7 +54,7 @@ def test_steps_are_computed_in_what_the_machine_is_fast_in(made_up, tiny, monkey
 
 def test_a_tiny_model_learns_eight_pictures_by_heart(made_up, tiny):
     training = Training(steps=110, batch=16, rate=4e-3, **STEADY)
-    losses = [step.loss for step in train(new_model(tiny, made_up), training, made_up)]
+    losses = [step.value for step in train(new_model(tiny, made_up), training, made_up)]
     first, final = sum(losses[:10]) / 10, sum(losses[-10:]) / 10
     assert final < 0.6 * first
 
@@ -70,45 +62,10 @@ def test_a_tiny_model_learns_eight_pictures_by_heart(made_up, tiny):
 def test_averaged_weights_follow_the_raw_ones(made_up, tiny):
     *_, last = train(new_model(tiny, made_up), Training(steps=4, batch=2), made_up)
     fresh = next(train(new_model(tiny, made_up), Training(steps=4, batch=2, rate=0.0), made_up)).model
-    for raw, mean, start in zip(last.model.parameters(), last.averaged.shadow_params, fresh.parameters(), strict=True):
+    for raw, mean, start in zip(
+        last.model.parameters(), last.parts["averaged"].shadow_params, fresh.parameters(), strict=True
+    ):
         assert (mean - start).norm() <= (raw - start).norm() * 1.01 + 1e-6
-
-
-def launch(folder: Path, processes: int) -> dict:
-    """The weights after three steps of launched.py, started by accelerate as often as asked."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    running = []
-    for rank in range(processes):
-        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": processes, "LOCAL_WORLD_SIZE": processes}
-        place |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": 1}
-        command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes=1", "--num_machines=1",
-                   "--mixed_precision=no", "--dynamo_backend=no", str(LAUNCHED), str(folder)]  # fmt: skip
-        running.append(subprocess.Popen(command, env=os.environ | {key: str(value) for key, value in place.items()}))
-    assert [process.wait(timeout=300) for process in running] == [0] * processes
-    return torch.load(folder / "weights.pt", weights_only=True)
-
-
-def test_two_processes_are_one_with_the_joint_batch(made_up, tiny, tmp_path):
-    """Identities are swapped across the whole batch, and pictures differ in what of them counts."""
-    inside = (torch.arange(64).view(1, 1, 8, 8) >= torch.tensor([0, 8, 48, 2, 0, 40, 8, 8]).view(8, 1, 1, 1)).float()
-    data = dataclasses.replace(made_up, inside=inside)
-    data.save(tmp_path / "dataset.safetensors")
-    training = Training(steps=3, batch=4, rate=0.05, swap=0.5, estimate="one-step", bfloat16=False)
-    (tmp_path / "config.json").write_text(json.dumps([tiny.to_dict(), vars(training)]))
-    fresh = new_model(tiny, data).state_dict()
-    reader = LatentReader(4, (16,), 8)
-    torch.save(reader.state_dict(), tmp_path / "reader.pt")
-    *_, alone = train(new_model(tiny, data), training, data, reader=reader.requires_grad_(False))
-    together = launch(tmp_path, 2)
-    moved = 0.0
-    for key, weight in alone.model.state_dict().items():
-        torch.testing.assert_close(together[key], weight, atol=1e-4, rtol=0, msg=lambda text, key=key: f"{key}: {text}")
-        moved = max(moved, (weight - fresh[key]).abs().max().item())
-    assert moved > 7e-4
-    *_, half = train(new_model(tiny, data), dataclasses.replace(training, batch=2), data, reader=reader)
-    assert max((half.model.state_dict()[key] - together[key]).abs().max().item() for key in together) > 3e-4
 
 
 def test_neutral_is_read_from_the_stillest_faces(made_up):

@@ -2,16 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from diffsfsr.models.identity.recogniser import Recogniser
-from diffsfsr.training.recogniser.train import (
-    SHAPES,
-    Pupil,
-    RecogniserTraining,
-    degrade,
-    draw_jitter,
-    through_jpeg,
-    train_recogniser,
-    warp,
-)
+from diffsfsr.training.recogniser.settings import SHAPES, RecogniserTraining
+from diffsfsr.training.recogniser.train import Pupil, degrade, draw_jitter, through_jpeg, train_recogniser, warp
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +29,14 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(faces, taught, sh
     torch.save(half.state(), tmp_path / "state.pt")
     steps.close()
     *_, rest = train_recogniser(training, faces, *taught, torch.load(tmp_path / "state.pt", weights_only=True))
-    assert rest.index == 4 and rest.cosine == whole.cosine
+    assert rest.pictures == 12 and rest.value == whole.value
     for key, value in rest.model.state_dict().items():
         assert torch.equal(value, whole.model.state_dict()[key]), key
 
 
 def test_pupil_comes_to_agree_with_its_teacher(faces, taught):
     steps = train_recogniser(RecogniserTraining(steps=25, batch=8), faces, *taught)
-    cosines = [step.cosine for step in steps]
+    cosines = [step.value for step in steps]
     assert abs(sum(cosines[:3]) / 3) < 0.35 and sum(cosines[-3:]) / 3 > 0.6
 
 
