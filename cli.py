@@ -102,28 +102,20 @@ def prepare(args: argparse.Namespace) -> None:
     from .models.faces.mesh import FaceMesh
     from .models.faces.task_file import find_task_file
     from .training.data.prepare import prepare
-    from .training.progress import Meter
+    from .training.progress import follow
 
-    with Meter("photos read") as meter:
-        device = device_of(args)
-        mesh = FaceMesh.load(find_task_file()).to(device)
-        for step in prepare(args.photos, args.out, mesh, args.frame, device=device):
-            meter.total = step.total
-            meter.at(step.done, f"{step.kept} kept, {step.rejected} rejected")
-    print(f"{meter.done} photos read, {meter.note}" if meter.done else "nothing to do: all photos have been read")
+    mesh = FaceMesh.load(find_task_file()).to(device_of(args))
+    print(follow(prepare(args.photos, args.out, mesh, args.frame), "photos read"))
 
 
 def render(args: argparse.Namespace) -> None:
     from .rendering.render import render
     from .rendering.renderer import open_context
-    from .training.progress import Meter
+    from .training.progress import follow
 
     open_context().release()  # here, where what is missing is told in one line, not in each process
-    with Meter("pictures drawn") as meter:
-        for step in render(args.out, args.count, args.seed, args.processes, args.frame, device_of(args)):
-            meter.total = step.total
-            meter.at(step.done, f"{step.kept} kept, {step.rejected} rejected")
-    print(f"{meter.done} pictures drawn, {meter.note}" if meter.done else "nothing to do: all pictures have been drawn")
+    how = args.seed, args.processes, args.frame, device_of(args)
+    print(follow(render(args.out, args.count, *how), "pictures drawn"))
 
 
 def train(args: argparse.Namespace) -> None:
@@ -132,10 +124,9 @@ def train(args: argparse.Namespace) -> None:
 
         return shape(args.data, args.out, device_of(args))
     from .training.run import Run
-    from .training.settings import from_options
 
     run = Run(args.part, tuple(args.data), args.out, args.minutes, args.save_every, args.device)
-    run.go(from_options(args.settings, args))
+    run.go(args.settings(args))
 
 
 def download(args: argparse.Namespace) -> None:
@@ -401,9 +392,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def at_fault(error: Exception) -> bool:
     """Whether the input or the machine is, and a line says all there is to say; else it is this program."""
-    if type(error).__name__ in ("OutOfMemoryError", "SafetensorError"):  # torch's and safetensors', maybe not imported
-        return True
-    return isinstance(error, ValueError | OSError | ImportError | MemoryError | zipfile.BadZipFile | csv.Error)
+    lazy = type(error).__name__ in ("OutOfMemoryError", "SafetensorError")  # torch's, safetensors': maybe not imported
+    return lazy or isinstance(error, ValueError | OSError | ImportError | MemoryError | zipfile.BadZipFile | csv.Error)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 TERMINAL, LOG = 0.2, 10.0  # seconds between two lines
@@ -58,6 +58,15 @@ def shown(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T
         for item in items:
             yield item
             meter.advance()
+
+
+def follow(steps: Iterable[Any], what: str) -> str:
+    """Run the making of shards to its end; returns what came of it. steps: shards.Progress"""
+    with Meter(what) as meter:
+        for step in steps:
+            meter.total = step.total
+            meter.at(step.done, f"{step.kept} kept, {step.rejected} rejected")
+    return f"{meter.done} {what}, {meter.note}" if meter.done else f"nothing to do: all {what} before"
 
 
 def clock(seconds: float) -> str:

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,7 +41,7 @@ def add_parts(parts: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     """A command for each part that can be trained. parts: what argparse's add_subparsers() gave"""
     for part, settings in settings_of_parts().items():
         parser = parts.add_parser(part, parents=parents)
-        parser.set_defaults(settings=settings)
+        parser.set_defaults(settings=partial(from_options, settings))
         parser.add_argument("--data", type=Path, required=True, nargs="+", help="prepared folders")
         parser.add_argument("--out", type=Path, required=True, help="folder for the state, the curve and the weights")
         parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after them, with the state saved")

@@ -49,7 +49,7 @@ class Meshes:
     pose: Tensor  # (N, 3) degrees
 
     def save(self, path: Path, made_from: str = "") -> None:
-        """made_from: names_hash() of the photos"""
+        """made_from: hash of the photos' names"""
         tensors = {"points": self.points, "blendshapes": self.blendshapes, "pose": self.pose}
         unfinished = path.with_suffix(".unfinished")
         save_file(tensors, unfinished, metadata={"people": "\n".join(self.people), "made_from": made_from})

@@ -25,14 +25,12 @@ def prepare(
     mesh: FaceMesh,
     frame: str = "mini-128",
     shard: int = SHARD,
-    device: torch.device | str = "cpu",
 ) -> Iterator[Progress]:
     """Read every photo of a folder or .zip into shards of `shard` photos below `out`; yields after each photo.
 
     Photos are known by their names: run again, it reads what is not there yet, be that because it was stopped or
     because photos were added. `out/rejects.json` lists photos left out and why.
 
-    device  where the mesh is
     raises  ValueError for a frame that is none, or another one than that of the photos in `out`
     """
     if frame not in FRAMES:
@@ -55,7 +53,7 @@ def prepare(
 
     kept, todo = len(written), [name for name in photos.names if name not in done]
     for name in todo:
-        row = read_photo(photos.read(name), name, mesh, frame, device)
+        row = read_photo(photos.read(name), name, mesh, frame)
         if isinstance(row, str):
             rejects[name] = row
         else:
@@ -79,9 +77,7 @@ def read_state(out: Path, frame: str) -> tuple[dict[str, str], set[str]]:
     return state.get("rejects", {}), {name for path in shards for name in names_in(path)}
 
 
-def read_photo(
-    content: bytes, name: str, mesh: FaceMesh, frame: str, device: torch.device | str = "cpu"
-) -> dict[str, Tensor] | str:
+def read_photo(content: bytes, name: str, mesh: FaceMesh, frame: str) -> dict[str, Tensor] | str:
     """The row of a shard that a photo makes, or why it makes none."""
     try:
         x = decode_picture(content, name)[None]
@@ -90,7 +86,7 @@ def read_photo(
     height, width = x.shape[-2:]
     wide = with_border(x)
     border = (wide.shape[-1] - width) // 2
-    faces = mesh.find(wide.to(device), limit=3)
+    faces = mesh.find(wide, limit=3)
     if not faces:
         return "no face"
     points = faces[0].points[None, :, :2].cpu()
