@@ -10,7 +10,13 @@
     Identity, Expression, pose -> conditions.Conditioner -> tokens
     mask; crop without its face (masks.remove_face) -> autoencoder -> planes
     noise -> network.denoiser(z_t, t | Conditions(tokens, planes)) -> network.sampling.ddim, two-step guidance -> z_0
-    z_0 -> autoencoder -> crop -> compositing (colour match, feathered paste) -> picture
+    z_0 -> autoencoder -> painted crop, S pixels wide
+
+    identity photos -> appearance.photos -> Identity.appearances            (the person's own pixels)
+    their meshes, Expression, the scene's mesh -> appearance.shape -> the wanted mesh
+    photo, painted crop, scene, each on the wanted mesh (appearance.warp) -> the scene's light (appearance.light)
+        -> band by band (appearance.composite) -> finished crop, k S wide   (all of it: appearance.finish)
+    crop -> compositing (colour match, feathered paste) -> picture
 
     faces       detector (or insightface_pack) -> mesh -> choice: which faces are meant, and pictures without them
     codes       what travels: Identity, Expression, Background
