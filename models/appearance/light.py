@@ -22,7 +22,6 @@ LOCAL, WIDE = (
     135 / 512,
 )  # reach of the slow field with much and with little skin, parts of the side
 FLAT = 0.15  # share of skin below which the wide field takes over
-GLOSS, GLOSSY = 12 / 512, 0.2  # skin brighter by this, in logarithms, than the scene's nearby is gloss, and dulled
 SKIN = 0.6  # what has this part of the skin's saturation is skin
 STRONGEST = 1.2  # logarithm that light is changed by at most
 BEND = 0.01  # ridge on the slope of the light over normals, and 30 times that on its bend
@@ -56,8 +55,6 @@ def relight(texture: Tensor, scene: Tensor, skin: Tensor, harmonics: Tensor) -> 
         for x in ((slow[:, :1] + turned).clamp(-STRONGEST, STRONGEST), slow[:, 1:])
     )
     alike = _like_skin(texture, skin)
-    above = to_log(texture).mean(1, keepdim=True) + brightness - blur(to_log(scene).mean(1, keepdim=True), GLOSS * size)
-    brightness = brightness - skin * F.softplus((above - GLOSSY) / 0.1) * 0.07
     grey = (texture + 1).mean(1, keepdim=True)
     colour = (texture + 1 - grey) * (brightness * alike).exp()
     return (grey * brightness.exp() + colour) * (tone * alike).exp() - 1
