@@ -17,6 +17,7 @@ LAYERS = {  # layer: what it may import
     "training": {"training", "models"},
     "rendering": {"rendering", "training", "models"},
     "evaluation": {"evaluation", "rendering", "training", "models"},
+    "commands": {"commands", "evaluation", "rendering", "training", "models"},
 }
 HOST = {
     "app", "comfy", "comfy_api", "comfy_api_nodes", "comfy_config", "comfy_execution", "comfy_extras", "execution",

@@ -1,0 +1,131 @@
+"""What comes out: portraits by the hundred, measured; recognisers, meshes, memory and time."""
+
+import argparse
+from pathlib import Path
+
+from .registry import Commands, device_of
+
+
+def add(commands: Commands) -> None:
+    sub = commands.add(evaluate, "draw and measure many portraits")
+    sub.add_argument("--identities", type=Path, required=True, help="folder of photos, one a person")
+    sub.add_argument("--expressions", required=True, help='folder of photos, or "labels"')
+    sub.add_argument("--backgrounds", type=Path, required=True, help="folder of pictures with a face")
+    sub.add_argument("--out", type=Path, required=True)
+    sub.add_argument("--pairs", type=Path, help="CSV with the columns identity, expression, background")
+    sub.add_argument("--limit", type=int, help="at most so many results")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--checkpoint", default="mini")
+
+    sub = commands.add(verify, "tell test people apart: verification, retrieval, drift with expression, by recogniser")
+    sub.add_argument("--data", type=Path, required=True, nargs="+", help="all prepared folders that were trained on")
+    sub.add_argument("--recognisers", type=Path, nargs="+", help="files, or insightface packs; left out, the bundled")
+    sub.add_argument("--shares", type=float, nargs="+", help="of each in the compound's cosine; left out, equal ones")
+    sub.add_argument("--fit", action="store_true", help="choose the shares on the training people")
+    sub.add_argument("--teacher", type=Path, nargs="+", default=[], help="more to show, .tflite or other")
+    sub.add_argument("--people", type=Path, help="openpeople's data/curated; left out, the installed one's")
+    sub.add_argument("--out", type=Path, help="folder for verification.json and verification.md")
+
+    sub = commands.add(reconstruct, "what the autoencoder alone loses, on test people's photos")
+    sub.add_argument("--checkpoint", default="mini")
+    sub.add_argument("--data", type=Path, required=True, nargs="+", help="all prepared folders that were trained on")
+    sub.add_argument("--limit", type=int, default=256, help="photos, about")
+
+    sub = commands.add(nearest, "the nearest training photo to each face in pictures, by the judge")
+    sub.add_argument("pictures", type=Path, nargs="+", help="pictures, or folders of them")
+    sub.add_argument("--data", type=Path, required=True, nargs="+", help="all prepared folders that were trained on")
+
+    sub = commands.add(
+        shapes, "do moved meshes lie, read and hold as they should? on synthetic people, without a picture"
+    )
+    sub.add_argument("--checkpoint", default="mini", help="whose neutral the labels' codes are added to")
+    sub.add_argument("--people", type=Path, help="openpeople's data/curated; left out, the installed one's")
+
+    sub = commands.add(people, "lay out openpeople's synthetic people, or the test people of photos, for `evaluate`")
+    sub.add_argument("folder", type=Path)
+    sub.add_argument("--photos", type=Path, nargs="+", help="the folders or .zip files that were prepared for training")
+
+    sub = commands.add(benchmark, "memory and time of the pack on a real ComfyUI, or of its encoders alone")
+    sub.add_argument("what", choices=("memory", "video", "sampler", "encoders"))
+    sub.add_argument("--comfyui", type=Path, help="folder of ComfyUI (COMFYUI, else .comfyui/ComfyUI)")
+    sub.add_argument("--count", type=int, help="runs (200), frames (300) or rounds (7)")
+    sub.add_argument("--steps", type=int, default=4)
+
+    sub = commands.add(demo, "run the portrait workflow on a real ComfyUI and draw a contact sheet")
+    sub.add_argument("--comfyui", type=Path, required=True, help="folder of ComfyUI")
+    sub.add_argument("--output", type=Path, default=Path("output/demo.png"))
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    from ..evaluation.judges.networks import find_judges
+    from ..evaluation.results import evaluate as evaluation
+    from ..models import DiffSFSR
+    from ..training.progress import shown
+
+    given = args.identities, args.expressions, args.backgrounds
+    rows = evaluation.triples(*given, args.pairs, args.limit, args.seed)
+    model, judges = DiffSFSR.load(args.checkpoint, device=device_of(args)), find_judges()
+    items = list(shown(evaluation.evaluate(model, rows, *given, args.out, args.seed, judges), "results", len(rows)))
+    settings = {key: Path(str(value)).name for key, value in vars(args).items() if key != "run"}  # without folders
+    evaluation.write_reports(args.out, settings, items, judges)
+    print((args.out / "report.md").read_text())
+
+
+def verify(args: argparse.Namespace) -> None:
+    from ..evaluation.results.recognition import compare_recognisers
+
+    chosen = args.recognisers, args.shares, args.fit, args.teacher
+    found = compare_recognisers(args.data, *chosen, args.people, device_of(args))
+    if args.out:
+        found.write(args.out)
+    print(found.markdown())
+
+
+def reconstruct(args: argparse.Namespace) -> None:
+    from ..evaluation.judges.networks import find_judges
+    from ..evaluation.results.reconstruction import measure
+    from ..models import DiffSFSR
+
+    model = DiffSFSR.load(args.checkpoint, device=device_of(args))
+    print(measure(model, args.data, find_judges(), args.limit).markdown())
+
+
+def nearest(args: argparse.Namespace) -> None:
+    from ..evaluation.judges.networks import Judges
+    from ..evaluation.results import nearest
+    from ..models.faces.mesh import FaceMesh
+    from ..models.faces.task_file import find_task_file
+
+    judges, mesh = Judges.load(), FaceMesh.load(find_task_file()).to(device_of(args))
+    trained = nearest.training_faces(args.data, judges)
+    print(nearest.table(list(nearest.nearest(nearest.pictures_in(args.pictures), *trained, mesh, judges))))
+
+
+def shapes(args: argparse.Namespace) -> None:
+    from ..evaluation.results.shape import table
+    from ..models import DiffSFSR
+
+    for line in table(DiffSFSR.load(args.checkpoint, device=device_of(args)).encoders, args.people):
+        print(line, flush=True)
+
+
+def people(args: argparse.Namespace) -> None:
+    from ..evaluation.people import lay_out
+
+    print(f"{lay_out(args.folder, args.photos, device_of(args))} triples in {args.folder}")
+
+
+def benchmark(args: argparse.Namespace) -> None:
+    from ..evaluation.host import benchmark
+    from ..evaluation.results import encoder_times
+
+    if args.what == "encoders":
+        encoder_times.run()
+    else:
+        benchmark.run_benchmark(args.comfyui, args.what, args.count, args.steps)
+
+
+def demo(args: argparse.Namespace) -> None:
+    from ..evaluation.host.demo import run_demo
+
+    run_demo(args.comfyui, args.output)
