@@ -84,17 +84,43 @@ class DiffSFSR:
         wish     how they are finished with the photo's own pixels; without any, or with appearance 0, not at all
         returns  pictures (R, 3, H, W) as paste_faces makes them, and crops (B, 3, kS, kS), both in [-1, 1]
         """
+        painted = self.paint(identity, expression, background, steps, seed, identity_scale, expression_scale, on_step)
+        crops = self.finish(painted, identity, expression, background, wish)
+        return paste_faces(crops.cpu(), background), crops
+
+    @torch.inference_mode()
+    def paint(
+        self,
+        identity: Identity | None,
+        expression: Expression | None,
+        background: Background,
+        steps: int = 20,
+        seed: int = 0,
+        identity_scale: float = 2.0,
+        expression_scale: float = 2.0,
+        on_step: Callable[[SamplingStep], None] | None = None,
+    ) -> Tensor:
+        """generate's first half, the method as published: crops (B, 3, S, S) in [-1, 1]."""
         tokens = self.encoders.tokens(identity, expression, background)
         for step in self.sample(tokens, background, steps, seed, identity_scale, expression_scale):
             if on_step:
                 on_step(step)
-        crops = self.decode(step.z)
-        if wish.appearance and can_finish(identity):
-            crops = self.encoders.finisher(
-                crops, background, background.pictures.__getitem__, identity, expression, wish
-            )
-            crops = torch.stack(list(crops))
-        return paste_faces(crops.cpu(), background), crops
+        return self.decode(step.z)
+
+    @torch.inference_mode()
+    def finish(
+        self,
+        painted: Tensor,
+        identity: Identity | None,
+        expression: Expression | None,
+        background: Background,
+        wish: Wish = Wish(),  # noqa: B008  frozen
+    ) -> Tensor:
+        """Painted crops (B, 3, S, S) with the photo's own pixels, (B, 3, kS, kS); as they are where none are wished."""
+        if not (wish.appearance and can_finish(identity)):
+            return painted
+        given = background, background.pictures.__getitem__, identity, expression, wish
+        return torch.stack(list(self.encoders.finisher(painted, *given)))
 
     @torch.inference_mode()
     def preview(

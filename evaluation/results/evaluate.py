@@ -1,6 +1,7 @@
 """Many results at once: every identity, expression and background of three folders, or of a list, drawn and measured.
 
 METRICS are read with the pack's own networks, which also condition it; JUDGED beside them by judges that took no part.
+"appearance 0" is the painted face alone, without the photo's own pixels: the method as published, from the same noise.
 "unchanged" is the background's own face, measured in the same way; "random" is the result, measured as if the identity
 and the expression of another row had been wanted: what a random code would score. "photo" is the photo that the
 expression was read from: as far as its judges agree with the reading, a result can.
@@ -13,29 +14,27 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, fields
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import torch
-from scipy.stats import bootstrap
-from torch import Tensor
 
-from ...models.codes import Background, Expression, Identity
+from ...models.codes import Expression
+from ...models.compositing import paste_faces
 from ...models.expression.labels import read_labels
-from ...models.faces.mesh import Face
-from ...models.frames import transform
 from ...models.network.checkpoint import ASSETS
 from ...models.pictures import read_picture, write_picture
 from ...models.pipeline import DiffSFSR
 from ...training.data.photos import SUFFIXES
 from ...training.progress import shown
-from ..judges.judging import JUDGED, Panel, correlations, judged, named_ratios, wanted_actions
+from ..judges.judging import Panel, judged, named_ratios, wanted_actions
 from ..judges.networks import Judges
-from .report import MOVING, compare, face_at
+from ..sheets import draw_results
+from .measures import Scene, measure
+from .report import face_at
+from .tables import write_reports as write_reports
 
-METRICS = ("identity_cosine", "identity_top1", "nearer_than_background", "expression_correlation", "expression_error",
-           "pose_error_deg", "face_found", "changed_outside")  # fmt: skip
-COLUMNS = ("result", "unchanged", "random")
+ITEMS = "items.jsonl"  # in the folder of results: the settings, then what was measured, a row a line
 
 
 @dataclass(frozen=True)
@@ -85,8 +84,12 @@ def evaluate(
     model: DiffSFSR, rows: list[Triple], identities: Path, expressions: str, backgrounds: Path, out: Path, seed: int,
     judges: Judges | None = None,
 ) -> Iterator[dict]:  # fmt: skip
-    """Draw and measure one row after the other; yields its metrics, those of COLUMNS beside each other."""
-    (out / "results").mkdir(parents=True, exist_ok=True)
+    """Draw and measure one row after the other; yields its metrics, those of COLUMNS beside each other.
+
+    Rows that are in `out` already, measured and drawn, are not drawn again. At the end there is a sheet of all results.
+    """
+    for folder in ("results", "appearance 0"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
     photos = sorted({row.identity for row in rows})
     people = {name: model.identity([read_picture(identities / name)]) for name in shown(photos, "identities read")}
     gallery = torch.cat([identity.code for identity in people.values()])
@@ -98,34 +101,71 @@ def evaluate(
     def wanted(expression: str) -> Expression:
         return model.expression(expression if is_label(expression) else read_picture(Path(expressions) / expression))
 
+    @lru_cache(maxsize=1)  # rows of one scene come one after the other
+    def scene_of(name: str) -> Scene:
+        return Scene.read(model, read_picture(backgrounds / name))
+
     panel = None
     if judges is not None:
         photos = sorted({row.expression for row in rows if not is_label(row.expression)})
         photos = [Path(expressions) / name for name in photos]
         panel = Panel(judges, model.encoders, [identities / name for name in people], photos)
+    done = Done(out / ITEMS, {"seed": seed, "checkpoint": model.config.name, "judges": judges is not None})
     for row, name in zip(rows, file_names(rows), strict=True):
-        background = model.background(read_picture(backgrounds / row.background))
-        pictures, _ = model.generate(people[row.identity], wanted(row.expression), background, seed=seed)
-        write_picture(out / "results" / f"{name}.png", pictures[0], model.config.name)
-        both = {"result": pictures[0], "unchanged": background.pictures[0]}
-        faces = {which: face_at(model.encoders.mesh.find(picture), background) for which, picture in both.items()}
-        own = code_of(model, both["unchanged"], faces["unchanged"])
-        before = None if panel is None else panel.judges.read(both["unchanged"], faces["unchanged"])
+        file = f"{name}.png"
+        if row in done.items and all((out / folder / file).is_file() for folder in ("results", "appearance 0")):
+            yield done.items[row]
+            continue
+        who, what, scene = people[row.identity], wanted(row.expression), scene_of(row.background)
+        painted = model.paint(who, what, scene.background, seed=seed)
+        both = {"result": model.finish(painted, who, what, scene.background), "appearance 0": painted}
+        both = {which: paste_faces(crops.cpu(), scene.background)[0] for which, crops in both.items()}
+        write_picture(out / "results" / file, both["result"], model.config.name)
+        write_picture(out / "appearance 0" / file, both["appearance 0"], model.config.name)
+        faces = {which: face_at(model.encoders.mesh.find(picture), scene.background) for which, picture in both.items()}
+        both["unchanged"], faces["unchanged"] = scene.background.pictures[0], scene.face
+        before = None if panel is None else panel.judges.read(both["unchanged"], scene.face)
         item: dict = {"identity": row.identity, "expression": row.expression, "background": row.background}
-        columns = {"result": ("result", row), "unchanged": ("unchanged", row), "random": ("result", unlike(row, rows))}
+        columns = {which: (which, row) for which in both} | {"random": ("result", unlike(row, rows))}
         for column, (which, wish) in columns.items():
             if wish is None:
                 continue
-            what, place = wanted(wish.expression), list(people).index(wish.identity)
+            code, place = wanted(wish.expression), list(people).index(wish.identity)
             found = both[which], faces[which]
-            item[column] = {"wanted": wanted_actions(what)}
-            item[column] |= measure(model, *found, people[wish.identity], what, background, own, gallery, place)
+            item[column] = {"wanted": wanted_actions(code)}
+            item[column] |= measure(model, *found, people[wish.identity], code, scene, gallery, place)
             if panel is not None:
                 item[column] |= judged(panel, *found, before, wish.identity, wish.expression)
         if panel is not None and row.expression in panel.expressions:
             ratios = named_ratios(panel.expressions[row.expression])
             item["photo"] = {"wanted": item["result"]["wanted"], "judge_ratios": ratios}
+        done.add(item)
         yield item
+    results = [out / "results" / f"{name}.png" for name in file_names(rows)]
+    sources = [(identities / row.identity, backgrounds / row.background) for row in rows]
+    draw_results(out / "sheet.jpg", model, sources, results)
+
+
+class Done:
+    """What was measured before, in a file that each new row is added to."""
+
+    def __init__(self, path: Path, settings: dict):
+        """settings: what all rows have to have been measured with"""
+        self.path, self.items = path, {}
+        if not path.is_file():
+            path.write_text(json.dumps(settings) + "\n")
+            return
+        had, *lines = path.read_text().splitlines()
+        if json.loads(had) != settings:
+            raise ValueError(
+                f"{path.parent.name} has results of other settings, {had}, want {settings}; name a new folder"
+            )
+        for item in map(json.loads, lines):
+            self.items[Triple(*(item[field.name] for field in fields(Triple)))] = item
+
+    def add(self, item: dict) -> None:
+        with open(self.path, "a") as file:
+            file.write(json.dumps(item) + "\n")
 
 
 def unlike(row: Triple, rows: list[Triple]) -> Triple | None:
@@ -133,104 +173,3 @@ def unlike(row: Triple, rows: list[Triple]) -> Triple | None:
     start = rows.index(row)
     others = rows[start + 1 :] + rows[:start]
     return next((o for o in others if o.identity != row.identity and o.expression != row.expression), None)
-
-
-def measure(
-    model: DiffSFSR,
-    picture: Tensor,
-    face: Face | None,
-    who: Identity,
-    what: Expression,
-    background: Background,
-    own: Tensor,
-    gallery: Tensor,
-    place: int,
-) -> dict[str, float | None]:
-    """METRICS of one picture (3, H, W) in [-1, 1] with its face; None where it shows none.
-
-    own (1, D): the background's person; gallery (K, D): all identities; place: the row of it that is wanted
-    """
-    values = compare(model, picture, face, who, what, background)
-    values |= {"face_found": float(face is not None), "changed_outside": changed_outside(picture, background)}
-    if face is None:
-        return {key: values.get(key) for key in METRICS}
-    code = code_of(model, picture, face)
-    read = (face.blendshapes - model.encoders.conditioner.neutral)[MOVING]
-    pair = torch.stack([read, what.code[0, MOVING]])
-    values |= {
-        "identity_top1": float((gallery @ code[0]).argmax() == place),
-        "nearer_than_background": float((code * who.code).sum() > (code * own).sum()),
-        "expression_correlation": round(float(torch.corrcoef(pair)[0, 1]), 4),
-    }
-    return {key: values.get(key) for key in METRICS}
-
-
-def code_of(model: DiffSFSR, picture: Tensor, face: Face) -> Tensor:
-    """(1, D) the identity of one of the faces in a picture (3, H, W), whichever is the largest."""
-    return model.encoders.identity([picture], known=[[face]].__getitem__)[0].code
-
-
-def changed_outside(picture: Tensor, background: Background) -> float:
-    """Largest change of a pixel, in 8-bit steps, further than two crop pixels from the regenerated region."""
-    before = background.pictures[0]
-    grown = torch.nn.functional.pad(background.mask[:1], (2, 2, 2, 2))  # a face may reach the border of the crop
-    grown = torch.nn.functional.max_pool2d(grown, 5, 1, 2)
-    height, width = before.shape[-2:]
-    ys, xs = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
-    at = transform(torch.stack([xs, ys], -1).reshape(1, -1, 2), background.matrix[:1])[0] + 2  # pixels of `grown`
-    size = grown.shape[-1]
-    index = at.floor().long().clamp(0, size - 1)
-    within = ((at >= 0) & (at < size)).all(-1)
-    touched = within & (grown[0, 0, index[:, 1], index[:, 0]] > 0)
-    change = (picture - before).abs().amax(0).flatten()[~touched]
-    return round(float(change.max() * 127.5), 2) if len(change) else 0.0
-
-
-def summarise(items: list[dict]) -> dict[str, dict[str, list[float]]]:
-    """For each of COLUMNS, of each metric: mean, and the ends of its 95 % bootstrap interval."""
-    table: dict[str, dict[str, list[float]]] = {}
-    for which in COLUMNS:
-        table[which] = {}
-        for metric in METRICS + JUDGED:
-            values = [item[which].get(metric) for item in items if which in item]
-            values = [value for value in values if value is not None]
-            if not values:
-                continue
-            mean = sum(values) / len(values)
-            low = high = mean
-            if len(set(values)) > 1:
-                found = bootstrap((values,), lambda x, axis: x.mean(axis), n_resamples=1000, rng=0).confidence_interval
-                low, high = found.low, found.high
-            table[which][metric] = [round(float(value), 4) for value in (mean, low, high)]
-    return table
-
-
-def write_reports(out: Path, settings: dict, items: list[dict], judges: Judges | None = None) -> None:
-    """report.json (settings, items, means, correlations) and report.md (the same as tables)."""
-    means = summarise(items)
-    found = {which: correlations(items, which) for which in (*COLUMNS, "photo")}
-    found = {which: values for which, values in found.items() if values}
-    by = {
-        "own networks (they also condition the model)": list(METRICS),
-        "judges: dlib's recogniser, face-api's expressions and landmarks": list(JUDGED) if judges else "not installed",
-    }
-    report = {"settings": settings, "metrics": by, "items": items, "means": means, "correlations": found}
-    (out / "report.json").write_text(json.dumps(report, indent=1))
-    text = f"{len(items)} results. Metrics that begin with judge_ are by judges that took no part in conditioning or "
-    text += "training; the others by the pack's own networks.\n\n"
-    if judges is None:
-        text = f"{len(items)} results, read with the pack's own networks. Left out, because they are not installed: "
-        text += "the judges (dlib's recogniser, face-api's expressions and landmarks); `make judges` fetches them.\n\n"
-    lines = [f"| metric | {' | '.join(f'{which} (95 %)' for which in COLUMNS)} |", "|---" * (1 + len(COLUMNS)) + "|"]
-    for metric in METRICS + (JUDGED if judges else ()):
-        cells = [
-            "{:.3f} ({:.3f} to {:.3f})".format(*means[which][metric]) if metric in means[which] else "-"
-            for which in COLUMNS
-        ]
-        lines.append(f"| {metric} | {' | '.join(cells)} |")
-    if "result" in found:
-        lines += ["", "Correlation of the action wanted and what the judges' landmarks show:", ""]
-        lines += [f"| ratio | {' | '.join(found)} |", "|---" * (1 + len(found)) + "|"]
-        for name in found["result"]:
-            lines.append(f"| {name} | {' | '.join(str(values.get(name, '-')) for values in found.values())} |")
-    (out / "report.md").write_text(text + "\n".join(lines) + "\n")

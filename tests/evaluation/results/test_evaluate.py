@@ -5,7 +5,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from diffsfsr.evaluation.judges.judging import JUDGED
-from diffsfsr.evaluation.results.evaluate import METRICS, Triple, code_of, evaluate, file_names, triples, write_reports
+from diffsfsr.evaluation.results.evaluate import Triple, evaluate, file_names, triples
+from diffsfsr.evaluation.results.measures import METRICS, NEAR, Scene, code_of, detail
+from diffsfsr.evaluation.results.tables import interval, write_reports
 from diffsfsr.models.encoders import Encoders
 from diffsfsr.models.expression.library import ExpressionLibrary
 from diffsfsr.models.faces.mesh import FaceMesh
@@ -15,7 +17,7 @@ from diffsfsr.models.network.autoencoder import build_autoencoder
 from diffsfsr.models.network.checkpoint import ASSETS
 from diffsfsr.models.network.config import mini
 from diffsfsr.models.network.denoiser import Denoiser
-from diffsfsr.models.pictures import to_pil
+from diffsfsr.models.pictures import read_picture, to_pil
 from diffsfsr.models.pipeline import DiffSFSR
 
 
@@ -101,12 +103,46 @@ def test_without_judges_they_are_left_out_and_named(model, folders, tmp_path):
     report, text = run(model, folders, [Triple("ben.png", "joy", "scene.png")], tmp_path, None)
     assert (tmp_path / "results" / "ben__joy__scene.png").is_file()
     item = report["items"][0]
-    assert set(item["result"]) == set(item["unchanged"]) == {*METRICS, "wanted"}
+    assert set(item["result"]) == set(item["appearance 0"]) == set(item["unchanged"]) == {*METRICS, "wanted"}
+    both = [read_picture(tmp_path / folder / "ben__joy__scene.png") for folder in ("results", "appearance 0")]
+    assert both[0].shape == both[1].shape and (both[0] - both[1]).abs().max() > 0.2
+    assert item["unchanged"]["detail"] == item["unchanged"]["detail_near_scene"] == 1
     assert "random" not in item  # there is no other row to take a wish from
     assert item["unchanged"]["face_found"] == 1 and item["unchanged"]["changed_outside"] == 0
     assert item["result"]["changed_outside"] == 0
     assert "not installed" in text and "make judges" in text and "judge_same" not in text
     assert report["metrics"]["judges: dlib's recogniser, face-api's expressions and landmarks"] == "not installed"
+
+
+def test_rows_that_are_there_are_not_drawn_again(model, folders, tmp_path):
+    rows = [Triple("anna.png", "joy", "scene.png"), Triple("ben.png", "joy", "scene.png")]
+    first, _ = run(model, folders, rows[:1], tmp_path, None)
+    drawn = tmp_path / "results" / "anna__joy__scene.png"
+    before = drawn.stat().st_mtime_ns
+    both, _ = run(model, folders, rows, tmp_path, None)
+    assert both["items"][0] == first["items"][0] and drawn.stat().st_mtime_ns == before
+    drawn.unlink()
+    run(model, folders, rows, tmp_path, None)
+    assert drawn.is_file() and len((tmp_path / "items.jsonl").read_text().splitlines()) == 4
+    with pytest.raises(ValueError, match="results of other settings"):
+        list(evaluate(model, rows, folders["identities"], "labels", folders["backgrounds"], tmp_path, seed=1))
+
+
+def test_detail_is_what_a_blur_takes_away(model, cell):
+    picture = cell("P001", "Neutral")[0]
+    scene = Scene.read(model, picture)
+    soft = F.avg_pool2d(F.pad(picture[None], [3] * 4, mode="reflect"), 7, 1)[0]
+    own, blurred = (detail(each, scene.face, scene.background) for each in (picture, soft))
+    assert own == scene.detail and blurred / own < NEAR[0] / 2
+    assert detail(0.5 * picture, scene.face, scene.background) == pytest.approx(own / 2, rel=1e-3)
+
+
+def test_rows_of_one_person_belong_together():
+    people = ["anna"] * 50 + ["ben"] * 50
+    mean, low, high = interval(people, [0.0] * 50 + [1.0] * 50)
+    assert (mean, low, high) == (0.5, 0, 1)  # two people tell little, however many rows they have
+    _, low, high = interval([str(i) for i in range(100)], [0.0] * 50 + [1.0] * 50)
+    assert 0.38 < low < 0.45 and 0.55 < high < 0.62
 
 
 def test_judges_measure_beside_the_own_networks(model, folders, judges, tmp_path):

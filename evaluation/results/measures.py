@@ -1,0 +1,104 @@
+"""What is measured of one result with the pack's own networks, and of its pixels (ours)."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ...models.codes import Background, Expression, Identity
+from ...models.expression.library import MOVING
+from ...models.faces.mesh import Face
+from ...models.frames import crop, transform
+from ...models.masks import face_mask
+from ...models.pipeline import DiffSFSR
+from .report import compare, face_at
+
+METRICS = ("identity_cosine", "identity_top1", "nearer_than_background", "expression_correlation", "expression_error",
+           "pose_error_deg", "face_found", "changed_outside", "detail", "detail_near_scene")  # fmt: skip
+SIDE = 512  # of the crop that detail is read in, whatever the checkpoint's frame is, pixels
+BOX = 7  # what a mean over so many pixels takes away is detail
+WITHIN = -0.1  # by this part a face is shrunk, so that its outline and hair beside it are no detail of it
+NEAR = (0.7, 1.3)  # detail that is near the scene's
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A background, and what its own face shows."""
+
+    background: Background
+    face: Face | None
+    code: Tensor  # (1, D) its person
+    detail: float
+
+    @classmethod
+    def read(cls, model: DiffSFSR, picture: Tensor) -> "Scene":
+        """picture (3, H, W) in [-1, 1]"""
+        background = model.background(picture)
+        face = face_at(model.encoders.mesh.find(picture), background)
+        return cls(background, face, code_of(model, picture, face), detail(picture, face, background))
+
+
+def measure(
+    model: DiffSFSR,
+    picture: Tensor,
+    face: Face | None,
+    who: Identity,
+    what: Expression,
+    scene: Scene,
+    gallery: Tensor,
+    place: int,
+) -> dict[str, float | None]:
+    """METRICS of one picture (3, H, W) in [-1, 1] with its face; None where it shows none.
+
+    gallery (K, D): all identities; place: the row of it that is wanted
+    """
+    values = compare(model, picture, face, who, what, scene.background)
+    values |= {"face_found": float(face is not None), "changed_outside": changed_outside(picture, scene.background)}
+    if face is None:
+        return {key: values.get(key) for key in METRICS}
+    code = code_of(model, picture, face)
+    read = (face.blendshapes - model.encoders.conditioner.neutral)[MOVING]
+    pair = torch.stack([read, what.code[0, MOVING]])
+    ratio = detail(picture, face, scene.background) / max(scene.detail, 1e-6)
+    values |= {
+        "identity_top1": float((gallery @ code[0]).argmax() == place),
+        "nearer_than_background": float((code * who.code).sum() > (code * scene.code).sum()),
+        "expression_correlation": round(float(torch.corrcoef(pair)[0, 1]), 4),
+        "detail": round(ratio, 4),
+        "detail_near_scene": float(NEAR[0] <= ratio <= NEAR[1]),
+    }
+    return {key: values.get(key) for key in METRICS}
+
+
+def code_of(model: DiffSFSR, picture: Tensor, face: Face) -> Tensor:
+    """(1, D) the identity of one of the faces in a picture (3, H, W), whichever is the largest."""
+    return model.encoders.identity([picture], known=[[face]].__getitem__)[0].code
+
+
+def detail(picture: Tensor, face: Face, background: Background) -> float:
+    """Standard deviation of what a box of BOX pixels takes away of the grey inside the face, in the crop of SIDE.
+
+    picture (3, H, W) in [-1, 1], of the background's size
+    """
+    matrix = background.matrix[:1] * (SIDE / background.mask.shape[-1])
+    grey = crop(picture[None].cpu(), matrix, SIDE).mean(1, keepdim=True)
+    fine = grey - F.avg_pool2d(F.pad(grey, [BOX // 2] * 4, mode="reflect"), BOX, 1)
+    inside = face_mask(transform(face.points[None, :, :2].cpu(), matrix).expand(1, -1, -1), SIDE, WITHIN, 0, 0) > 0
+    return float(fine[inside].std()) if inside.sum() > 1 else 0.0
+
+
+def changed_outside(picture: Tensor, background: Background) -> float:
+    """Largest change of a pixel, in 8-bit steps, further than two crop pixels from the regenerated region."""
+    before = background.pictures[0]
+    grown = F.pad(background.mask[:1], (2, 2, 2, 2))  # a face may reach the border of the crop
+    grown = F.max_pool2d(grown, 5, 1, 2)
+    height, width = before.shape[-2:]
+    ys, xs = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
+    at = transform(torch.stack([xs, ys], -1).reshape(1, -1, 2), background.matrix[:1])[0] + 2  # pixels of `grown`
+    size = grown.shape[-1]
+    index = at.floor().long().clamp(0, size - 1)
+    within = ((at >= 0) & (at < size)).all(-1)
+    touched = within & (grown[0, 0, index[:, 1], index[:, 0]] > 0)
+    change = (picture - before).abs().amax(0).flatten()[~touched]
+    return round(float(change.max() * 127.5), 2) if len(change) else 0.0
