@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..frames import pixel_centres, resample
 from .bands import blur, halve, join, over_face, split
-from .light import from_log, harmonics_of, relight, to_log
+from .light import calm, from_log, harmonics_of, relight, to_log
 from .topology import OUTLINE
 from .warp import Warped, region
 
@@ -58,7 +58,7 @@ def compose(layers: Layers, around: Tensor, appearance: float = 1.0) -> Tensor:
     lit = bare * layers.scene.trust.clamp(min=FACING) * layers.scene.cover
     harmonics = harmonics_of(target, size)
     skin = lit * layers.photo.trust
-    photo = relight(photo, scene, skin, harmonics)
+    photo = calm(relight(photo, scene, skin, harmonics), scene, bare * layers.scene.cover)
     painted = scene
     if layers.painted is not None:
         painted = relight(_filled(layers.painted, around), scene, lit * layers.painted.cover, harmonics)

@@ -22,6 +22,7 @@ LOCAL, WIDE = (
     135 / 512,
 )  # reach of the slow field with much and with little skin, parts of the side
 FLAT = 0.15  # share of skin below which the wide field takes over
+NEAR, CALM = 12 / 512, 0.5
 SKIN = 0.6  # what has this part of the skin's saturation is skin
 STRONGEST = 1.2  # logarithm that light is changed by at most
 BEND = 0.01  # ridge on the slope of the light over normals, and 30 times that on its bend
@@ -58,6 +59,16 @@ def relight(texture: Tensor, scene: Tensor, skin: Tensor, harmonics: Tensor) -> 
     grey = (texture + 1).mean(1, keepdim=True)
     colour = (texture + 1 - grey) * (brightness * alike).exp()
     return (grey * brightness.exp() + colour) * (tone * alike).exp() - 1
+
+
+def calm(texture: Tensor, scene: Tensor, bare: Tensor) -> Tensor:
+    """Skin with its colour halfway to that of the scene's skin around: what is left of another light's colours.
+
+    texture  (B, 3, S, S) in [-1, 1], relit; scene likewise; bare (B, 1, S, S) 0..1, where skin lies
+    """
+    own, other = (x - x.mean(1, keepdim=True) for x in (to_log(texture, BLACK), to_log(scene, BLACK)))
+    away = own - blur(other, NEAR * texture.shape[-1])
+    return (texture + 1) * (-CALM * bare * away).exp() - 1
 
 
 def _like_skin(texture: Tensor, skin: Tensor) -> Tensor:
