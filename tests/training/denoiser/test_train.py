@@ -53,7 +53,7 @@ def test_steps_are_computed_in_what_the_machine_is_fast_in(made_up, tiny, monkey
 
 
 def test_a_tiny_model_learns_eight_pictures_by_heart(made_up, tiny):
-    training = Training(steps=110, batch=16, rate=4e-3, **STEADY)
+    training = Training(steps=80, batch=8, rate=6e-3, **STEADY)
     losses = [step.value for step in train(new_model(tiny, made_up), training, made_up)]
     first, final = sum(losses[:10]) / 10, sum(losses[-10:]) / 10
     assert final < 0.6 * first
