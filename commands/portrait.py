@@ -36,13 +36,15 @@ def add(commands: Commands) -> None:
 def generate(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
+    from ..models.network.unused import left_out
     from ..models.pictures import check_output, read_picture, to_pil, write_picture
 
     started = time.perf_counter()
     check_output(args.output)
     photos = [read_picture(path) for path in args.identity.split(",")]
     scene = read_picture(args.background)
-    from ..models import DiffSFSR  # takes seconds: not before the pictures are known to be there
+    with left_out(alone=Path(sys.argv[0]).name == "cli.py"):
+        from ..models import DiffSFSR  # takes seconds: not before the pictures are known to be there
     from ..models.faces.choice import PASS_THROUGH, STOP, NoFace
 
     pack = args.insightface_pack

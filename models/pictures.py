@@ -82,7 +82,7 @@ def save_generated(path: Path, picture: Image.Image, model: str, texts: Mapping[
             info.add_text(keyword, text)
         info.add_itxt("DigitalSourceType", SOURCE)
         info.add_itxt("XML:com.adobe.xmp", xmp)
-        picture.save(path, pnginfo=info)
+        picture.save(path, pnginfo=info, compress_level=3)  # half the time of 6, files 6 % larger
         return
     exif = Image.Exif()
     exif[0x010E] = said  # ImageDescription

@@ -13,6 +13,7 @@ from diffsfsr.models.network.autoencoder import build_autoencoder
 from diffsfsr.models.network.checkpoint import ASSETS, save_checkpoint
 from diffsfsr.models.network.config import mini
 from diffsfsr.models.network.denoiser import Denoiser
+from diffsfsr.models.network.unused import UNUSED
 from diffsfsr.models.pictures import read_picture
 from PIL import Image
 
@@ -202,6 +203,18 @@ def test_the_picture_names_the_checkpoint_and_not_where_it_lies(generate, checkp
     with Image.open(tmp_path / "out.png") as picture:
         said = " ".join(map(str, picture.info.values()))
     assert f"({checkpoint.name})" in said and str(checkpoint.parent) not in said
+
+
+def test_drawing_loads_nothing_that_it_has_no_use_for(tmp_path):
+    """As a script, whose process is its own."""
+    people = Path(importlib.util.find_spec("openpeople").origin).parent / "data" / "curated"
+    options = [f"--identity={people}/P001/assets/amateur_selfie.jpg", "--expression=joy", "--steps=1",
+               f"--background={people}/P002/assets/studio_portrait.jpg", "--output=x.png"]  # fmt: skip
+    command = [sys.executable, "-X", "importtime", CLI, "generate", *options]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "diffusers" in loaded and loaded.isdisjoint((*UNUSED, "cv2", "mediapipe"))
+    assert (tmp_path / "x.png").is_file()
 
 
 def test_as_a_script_it_says_one_line_and_exits_with_2(tmp_path):
