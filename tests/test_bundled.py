@@ -41,7 +41,7 @@ def model() -> DiffSFSR:
 
 @pytest.fixture(scope="module")
 def painted(model):
-    """For each of PAIRS the painter's result (3, 256, 256), and what was asked for: identity, expression, background."""
+    """For each of PAIRS the painter's picture (3, 256, 256) and what was asked for; and the crops, (1, 3, 128, 128)."""
     folder = Path(importlib.util.find_spec("openpeople").origin).parent / "data" / "curated"
     results = []
     for who, word, where, place in PAIRS:

@@ -84,13 +84,12 @@ def surroundings(scene: Tensor, was: Tensor, now: Tensor, mask: Tensor) -> Tenso
     weight = (apart + 0.02) ** -3
     shift = (weight / weight.sum(-1, keepdim=True)) @ (before - after)
     shift = shift * torch.exp(-(apart.amin(-1, keepdim=True) / FOLLOW).square())
-    shift = F.interpolate(
-        shift.mT.unflatten(2, (coarse, coarse)), size=(size, size), mode="bicubic", align_corners=False
-    )
-    reach = size // 40
-    inner = -F.max_pool2d(-mask, 2 * reach + 1, stride=1, padding=reach)
-    shift = shift * blur(inner, 0.6 * reach).clamp(0, 1)
-    moved = resample(scene, pixel_centres(size, size, scene) + shift.permute(0, 2, 3, 1), torch.ones(len(scene)))
+    shift = F.interpolate(shift.mT.unflatten(2, (coarse, coarse)), scale_factor=2, mode="bicubic", align_corners=False)
+    inner = -F.max_pool2d(-F.avg_pool2d(mask, size // (2 * coarse)), 7, stride=1, padding=3)
+    shift = shift * blur(inner, 2.0)  # nothing at the mask's border
+    shift = F.interpolate(shift, size=(size, size), mode="bilinear", align_corners=False)
+    points = pixel_centres(size, size, scene) + shift.permute(0, 2, 3, 1)
+    moved = resample(scene, points, torch.ones(len(scene)), mode="sharp")
     return torch.where(mask > 0, torch.lerp(scene, moved, mask), scene)
 
 
