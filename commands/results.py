@@ -7,7 +7,7 @@ from .registry import Commands, device_of
 
 
 def add(commands: Commands) -> None:
-    sub = commands.add(evaluate, "draw and measure many portraits")
+    sub = commands.add(evaluate, "draw and measure many portraits; run it again to go on where it stopped")
     sub.add_argument("--identities", type=Path, required=True, help="folder of photos, one a person")
     sub.add_argument("--expressions", required=True, help='folder of photos, or "labels"')
     sub.add_argument("--backgrounds", type=Path, required=True, help="folder of pictures with a face")
@@ -45,8 +45,10 @@ def add(commands: Commands) -> None:
     sub.add_argument("folder", type=Path)
     sub.add_argument("--photos", type=Path, nargs="+", help="the folders or .zip files that were prepared for training")
 
-    sub = commands.add(benchmark, "memory and time of the pack on a real ComfyUI, or of its encoders alone")
-    sub.add_argument("what", choices=("memory", "video", "sampler", "encoders"))
+    sub = commands.add(
+        benchmark, "memory and time of the pack on a real ComfyUI; time of its encoders, or of a portrait, alone"
+    )
+    sub.add_argument("what", choices=("memory", "video", "sampler", "encoders", "portrait"))
     sub.add_argument("--comfyui", type=Path, help="folder of ComfyUI (COMFYUI, else .comfyui/ComfyUI)")
     sub.add_argument("--count", type=int, help="runs (200), frames (300) or rounds (7)")
     sub.add_argument("--steps", type=int, default=4)
@@ -59,6 +61,7 @@ def add(commands: Commands) -> None:
 def evaluate(args: argparse.Namespace) -> None:
     from ..evaluation.judges.networks import find_judges
     from ..evaluation.results import evaluate as evaluation
+    from ..evaluation.results.tables import write_reports
     from ..models import DiffSFSR
     from ..training.progress import shown
 
@@ -67,7 +70,7 @@ def evaluate(args: argparse.Namespace) -> None:
     model, judges = DiffSFSR.load(args.checkpoint, device=device_of(args)), find_judges()
     items = list(shown(evaluation.evaluate(model, rows, *given, args.out, args.seed, judges), "results", len(rows)))
     settings = {key: Path(str(value)).name for key, value in vars(args).items() if key != "run"}  # without folders
-    evaluation.write_reports(args.out, settings, items, judges)
+    write_reports(args.out, settings, items, judges)
     print((args.out / "report.md").read_text())
 
 
@@ -117,10 +120,11 @@ def people(args: argparse.Namespace) -> None:
 
 def benchmark(args: argparse.Namespace) -> None:
     from ..evaluation.host import benchmark
-    from ..evaluation.results import encoder_times
+    from ..evaluation.results import encoder_times, portrait_times
 
-    if args.what == "encoders":
-        encoder_times.run()
+    alone = {"encoders": encoder_times.run, "portrait": portrait_times.run}
+    if args.what in alone:
+        alone[args.what]()
     else:
         benchmark.run_benchmark(args.comfyui, args.what, args.count, args.steps)
 

@@ -30,11 +30,15 @@ class Panel:
     def __init__(self, judges: Judges, encoders: Encoders, people: list[Path], expressions: list[Path]):
         """people, expressions: pictures, one a person or expression; labels have none. Known by their file names."""
         self.judges = judges
-        self.people = {path.name: self._read(encoders, path) for path in shown(people, "identities judged")}
-        self.expressions = {path.name: self._read(encoders, path) for path in shown(expressions, "expressions judged")}
+        self.people = {path.name: self._open(encoders, path) for path in shown(people, "identities judged")}
+        self.expressions = {path.name: self._open(encoders, path) for path in shown(expressions, "expressions judged")}
         self.gallery = torch.stack([verdict.identity for verdict in self.people.values()])  # (K, 128)
 
-    def _read(self, encoders: Encoders, path: Path) -> Verdict:
+    def read(self, picture: Tensor, face: Face | None) -> Verdict | None:
+        """picture (3, H, W) in [-1, 1], face: where it is, if it is there"""
+        return None if face is None else self.judges.read(picture, face)
+
+    def _open(self, encoders: Encoders, path: Path) -> Verdict:
         picture = read_picture(path)
         return self.judges.read(picture, encoders.faces(picture, "largest", path.name)[0])
 
@@ -64,11 +68,10 @@ class Panel:
         return values
 
 
-def judged(panel: Panel, picture: Tensor, face: Face | None, before: Verdict, who: str, what: str) -> dict:
-    """JUDGED of one picture (3, H, W) in [-1, 1], None where it shows no face; and the ratios themselves."""
-    if face is None:
+def judged(panel: Panel, found: Verdict | None, before: Verdict, who: str, what: str) -> dict:
+    """JUDGED of a result, None where it shows no face; and the ratios themselves."""
+    if found is None:
         return dict.fromkeys(JUDGED) | {"judge_ratios": None}
-    found = panel.judges.read(picture, face)
     return dict.fromkeys(JUDGED) | panel.measure(found, before, who, what) | {"judge_ratios": named_ratios(found)}
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from ...models.codes import Expression
+from ...models.codes import Background, Expression
 from ...models.compositing import paste_faces
 from ...models.expression.labels import read_labels
 from ...models.network.checkpoint import ASSETS
@@ -30,9 +30,7 @@ from ...training.progress import shown
 from ..judges.judging import Panel, judged, named_ratios, wanted_actions
 from ..judges.networks import Judges
 from ..sheets import draw_results
-from .measures import Scene, measure
-from .report import face_at
-from .tables import write_reports as write_reports
+from .measures import Look, measure
 
 ITEMS = "items.jsonl"  # in the folder of results: the settings, then what was measured, a row a line
 
@@ -88,8 +86,7 @@ def evaluate(
 
     Rows that are in `out` already, measured and drawn, are not drawn again. At the end there is a sheet of all results.
     """
-    for folder in ("results", "appearance 0"):
-        (out / folder).mkdir(parents=True, exist_ok=True)
+    (out / "results").mkdir(parents=True, exist_ok=True)
     photos = sorted({row.identity for row in rows})
     people = {name: model.identity([read_picture(identities / name)]) for name in shown(photos, "identities read")}
     gallery = torch.cat([identity.code for identity in people.values()])
@@ -102,40 +99,44 @@ def evaluate(
         return model.expression(expression if is_label(expression) else read_picture(Path(expressions) / expression))
 
     @lru_cache(maxsize=1)  # rows of one scene come one after the other
-    def scene_of(name: str) -> Scene:
-        return Scene.read(model, read_picture(backgrounds / name))
+    def scene_of(name: str) -> tuple[Background, Look]:
+        background = model.background(read_picture(backgrounds / name))
+        return background, Look.at(model, background.pictures[0], background)
 
     panel = None
     if judges is not None:
         photos = sorted({row.expression for row in rows if not is_label(row.expression)})
         photos = [Path(expressions) / name for name in photos]
         panel = Panel(judges, model.encoders, [identities / name for name in people], photos)
-    done = Done(out / ITEMS, {"seed": seed, "checkpoint": model.config.name, "judges": judges is not None})
+    weights = sum(float(weight.double().abs().sum()) for weight in model.denoiser.parameters())  # tells them apart
+    settings = {"seed": seed, "checkpoint": f"{model.config.name}, {weights:.3f}", "judges": judges is not None}
+    done = Done(out / ITEMS, settings)
     for row, name in zip(rows, file_names(rows), strict=True):
-        file = f"{name}.png"
-        if row in done.items and all((out / folder / file).is_file() for folder in ("results", "appearance 0")):
+        file = out / "results" / f"{name}.png"
+        if row in done.items and file.is_file():
             yield done.items[row]
             continue
-        who, what, scene = people[row.identity], wanted(row.expression), scene_of(row.background)
-        painted = model.paint(who, what, scene.background, seed=seed)
-        both = {"result": model.finish(painted, who, what, scene.background), "appearance 0": painted}
-        both = {which: paste_faces(crops.cpu(), scene.background)[0] for which, crops in both.items()}
-        write_picture(out / "results" / file, both["result"], model.config.name)
-        write_picture(out / "appearance 0" / file, both["appearance 0"], model.config.name)
-        faces = {which: face_at(model.encoders.mesh.find(picture), scene.background) for which, picture in both.items()}
-        both["unchanged"], faces["unchanged"] = scene.background.pictures[0], scene.face
-        before = None if panel is None else panel.judges.read(both["unchanged"], scene.face)
+        who, what, (background, before) = people[row.identity], wanted(row.expression), scene_of(row.background)
+        painted = model.paint(who, what, background, seed=seed)
+        drawn = {"result": model.finish(painted, who, what, background), "appearance 0": painted}
+        drawn = {which: paste_faces(crops.cpu(), background)[0] for which, crops in drawn.items()}
+        write_picture(file, drawn["result"], model.config.name)
+        looks = {which: Look.at(model, picture, background) for which, picture in drawn.items()}
+        looks["unchanged"] = before
+        verdicts = {} if panel is None else {which: panel.read(*look.face_in) for which, look in looks.items()}
         item: dict = {"identity": row.identity, "expression": row.expression, "background": row.background}
-        columns = {which: (which, row) for which in both} | {"random": ("result", unlike(row, rows))}
+        columns = {which: (which, row) for which in looks} | {"random": ("result", unlike(row, rows))}
         for column, (which, wish) in columns.items():
             if wish is None:
                 continue
             code, place = wanted(wish.expression), list(people).index(wish.identity)
-            found = both[which], faces[which]
             item[column] = {"wanted": wanted_actions(code)}
-            item[column] |= measure(model, *found, people[wish.identity], code, scene, gallery, place)
+            item[column] |= measure(
+                model, looks[which], before, people[wish.identity], code, background, gallery, place
+            )
             if panel is not None:
-                item[column] |= judged(panel, *found, before, wish.identity, wish.expression)
+                wishes = wish.identity, wish.expression
+                item[column] |= judged(panel, verdicts[which], verdicts["unchanged"], *wishes)
         if panel is not None and row.expression in panel.expressions:
             ratios = named_ratios(panel.expressions[row.expression])
             item["photo"] = {"wanted": item["result"]["wanted"], "judge_ratios": ratios}

@@ -12,7 +12,7 @@ from ...models.faces.mesh import Face
 from ...models.frames import crop, transform
 from ...models.masks import face_mask
 from ...models.pipeline import DiffSFSR
-from .report import compare, face_at
+from .report import code_of, compare, face_at
 
 METRICS = ("identity_cosine", "identity_top1", "nearer_than_background", "expression_correlation", "expression_error",
            "pose_error_deg", "face_found", "changed_outside", "detail", "detail_near_scene")  # fmt: skip
@@ -23,57 +23,58 @@ NEAR = (0.7, 1.3)  # detail that is near the scene's
 
 
 @dataclass(frozen=True)
-class Scene:
-    """A background, and what its own face shows."""
+class Look:
+    """What one picture shows at the place of a background's face."""
 
-    background: Background
+    picture: Tensor  # (3, H, W) in [-1, 1]
     face: Face | None
-    code: Tensor  # (1, D) its person
+    code: Tensor | None  # (1, D) who it is
     detail: float
+    changed: float  # outside of the mask, 8-bit steps
+
+    @property
+    def face_in(self) -> tuple[Tensor, Face | None]:
+        return self.picture, self.face
 
     @classmethod
-    def read(cls, model: DiffSFSR, picture: Tensor) -> "Scene":
-        """picture (3, H, W) in [-1, 1]"""
-        background = model.background(picture)
-        face = face_at(model.encoders.mesh.find(picture), background)
-        return cls(background, face, code_of(model, picture, face), detail(picture, face, background))
+    def at(cls, model: DiffSFSR, picture: Tensor, background: Background) -> "Look":
+        """picture (3, H, W) in [-1, 1], of the background's size"""
+        face = face_at(model.encoders.mesh.find(picture.to(model.encoders.device)), background)
+        changed = changed_outside(picture, background)
+        if face is None:
+            return cls(picture, None, None, 0.0, changed)
+        return cls(picture, face, code_of(model, picture, face), detail(picture, face, background), changed)
 
 
 def measure(
     model: DiffSFSR,
-    picture: Tensor,
-    face: Face | None,
+    look: Look,
+    before: Look,
     who: Identity,
     what: Expression,
-    scene: Scene,
+    background: Background,
     gallery: Tensor,
     place: int,
 ) -> dict[str, float | None]:
-    """METRICS of one picture (3, H, W) in [-1, 1] with its face; None where it shows none.
+    """METRICS of a look at a result, before: at the background itself; None where there is no face.
 
     gallery (K, D): all identities; place: the row of it that is wanted
     """
-    values = compare(model, picture, face, who, what, scene.background)
-    values |= {"face_found": float(face is not None), "changed_outside": changed_outside(picture, scene.background)}
-    if face is None:
+    values = {"face_found": float(look.face is not None), "changed_outside": look.changed}
+    if look.face is None:
         return {key: values.get(key) for key in METRICS}
-    code = code_of(model, picture, face)
-    read = (face.blendshapes - model.encoders.conditioner.neutral)[MOVING]
+    read = (look.face.blendshapes - model.encoders.conditioner.neutral)[MOVING]
     pair = torch.stack([read, what.code[0, MOVING]])
-    ratio = detail(picture, face, scene.background) / max(scene.detail, 1e-6)
+    ratio = look.detail / max(before.detail, 1e-6)
+    values |= compare(model, look.face, look.code, who, what, background)
     values |= {
-        "identity_top1": float((gallery @ code[0]).argmax() == place),
-        "nearer_than_background": float((code * who.code).sum() > (code * scene.code).sum()),
+        "identity_top1": float((gallery @ look.code[0]).argmax() == place),
+        "nearer_than_background": float((look.code * who.code).sum() > (look.code * before.code).sum()),
         "expression_correlation": round(float(torch.corrcoef(pair)[0, 1]), 4),
         "detail": round(ratio, 4),
         "detail_near_scene": float(NEAR[0] <= ratio <= NEAR[1]),
     }
     return {key: values.get(key) for key in METRICS}
-
-
-def code_of(model: DiffSFSR, picture: Tensor, face: Face) -> Tensor:
-    """(1, D) the identity of one of the faces in a picture (3, H, W), whichever is the largest."""
-    return model.encoders.identity([picture], known=[[face]].__getitem__)[0].code
 
 
 def detail(picture: Tensor, face: Face, background: Background) -> float:

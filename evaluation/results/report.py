@@ -22,24 +22,20 @@ def report_one(
              the codes over MOVING; pose_error_deg, that of yaw, pitch and roll. None where the result shows no face.
     """
     face = face_at(model.encoders.mesh.find(picture.to(model.encoders.device)), background)
-    return compare(model, picture, face, identity, expression, background)
+    if face is None:
+        return dict.fromkeys(KEYS)
+    return compare(model, face, code_of(model, picture, face), identity, expression, background)
 
 
 def compare(
-    model: DiffSFSR,
-    picture: Tensor,
-    face: Face | None,
-    identity: Identity,
-    expression: Expression,
-    background: Background,
-) -> dict[str, float | None]:
-    """What report_one tells, of a face that was found in the picture already."""
-    if face is None:
-        return dict.fromkeys(KEYS)
+    model: DiffSFSR, face: Face, code: Tensor, identity: Identity, expression: Expression, background: Background
+) -> dict[str, float]:
+    """What report_one tells, of a face that was found already, with its code (1, D)."""
     read = face.blendshapes - model.encoders.conditioner.neutral
     wrong = (read.cpu() - expression.code[0].cpu())[MOVING].abs().mean()
     turn = (face.pose.cpu() - background.pose[0].cpu() + 180) % 360 - 180  # -179 and 179 are 2 apart
-    values = identity_cosine(model, picture, face, identity), wrong, turn.abs().mean()
+    cosine = (code * identity.code[:1].to(code.device)).sum() / len(model.encoders.recognisers)
+    values = cosine, wrong, turn.abs().mean()
     return {key: round(float(value), 4) for key, value in zip(KEYS, values, strict=True)}
 
 
@@ -52,10 +48,9 @@ def face_at(faces: list[Face], background: Background) -> Face | None:
 
 
 @torch.inference_mode()
-def identity_cosine(model: DiffSFSR, picture: Tensor, face: Face, identity: Identity) -> Tensor:
-    """Cosine of the wanted code and that of a face in the picture, the mean over the recognisers; a scalar."""
+def code_of(model: DiffSFSR, picture: Tensor, face: Face) -> Tensor:
+    """(1, D) the identity of one of the faces in a picture (3, H, W), whichever is the largest."""
     frame = FRAMES["arcface-112"]
     matrix = align(five_points(face.points[None].cpu()), frame)
     aligned = crop(picture[None].cpu(), matrix, frame.size).to(model.encoders.device)
-    recognisers = model.encoders.recognisers
-    return (recognisers.encode(aligned) * identity.code[:1].to(aligned.device)).sum() / len(recognisers)
+    return model.encoders.recognisers.encode(aligned)

@@ -56,7 +56,7 @@ def test_pose_errors_go_round_the_circle(panel):
 def test_labels_have_no_example_and_lost_faces_no_numbers(panel):
     values = panel.measure(verdict(1), verdict(5), "1.jpg", "joy")
     assert {"judge_ratio_error", "judge_emotion_same"}.isdisjoint(values)
-    lost = judged(panel, torch.zeros(3, 50, 50), None, verdict(5), "1.jpg", "joy")
+    lost = judged(panel, None, verdict(5), "1.jpg", "joy")
     assert set(lost) == {*JUDGED, "judge_ratios"} and not any(lost.values())
 
 
