@@ -146,12 +146,15 @@ class ShapeModel(nn.Module):
             # Readings of the canonical mesh differ from those given by the photo's pose: only the change counts.
             offset = (weight[:, 0] * (self.read(photos, mesh) - photo_blendshapes)).sum(dim=0)
             person = self.refine(person, wants + offset, mesh, steps)
+        source = source.expand_as(person)
+        person = self.unfold(person, source)
         other, placement = self.canonical(scene)
         if shape < 1:
             other = self.move(other, scene_blendshapes, wants)
             outline = list(OUTLINE)
-            person = person + (1 - shape) * (self.follow @ (other[:, outline] - person[:, outline]))
-        return placement.place(self.unfold(person, source.expand_as(person)))
+            shift = self.follow @ (other[:, outline] - person[:, outline])
+            person = self.unfold(person + (1 - shape) * shift, source, person)
+        return placement.place(person)
 
     def _weights(self, calm: Tensor, placed: Placement) -> Tensor:
         """Weight of each photo (n,) in the person's shape: less for heads turned away and what differs from the rest.

@@ -13,7 +13,7 @@ ROUNDS = 100
 PULL = 1.5  # over-relaxation
 MARGIN = 0.2  # of the bound, beyond it, so that the rounds end
 SOFT = 0.3  # a triangle that is nearly a point is opened no faster than so
-SMOOTHINGS = 40
+SMOOTHINGS = 100
 FALLBACK = 32  # steps of the way back to the source
 
 
@@ -25,17 +25,18 @@ class Unfold(nn.Module):
         strips = [corners for opening in (LEFT_EYE, RIGHT_EYE, MOUTH) for corners in _strip(*opening)]
         self.register_buffer("triangles", torch.tensor([*TRIANGLES, *strips]), persistent=False)
         corners = torch.tensor(TRIANGLES)
-        neighbours = torch.eye(478)  # each point is its own as well
+        neighbours = torch.eye(478)  # 1 for points that share an edge, and for each point itself
         for i, j in ((0, 1), (1, 2), (2, 0)):
             neighbours[corners[:, i], corners[:, j]] = neighbours[corners[:, j], corners[:, i]] = 1
-        self.register_buffer("neighbours", neighbours / neighbours.sum(dim=1, keepdim=True), persistent=False)
+        self.register_buffer("neighbours", neighbours, persistent=False)
 
-    def forward(self, moved: Tensor, source: Tensor) -> Tensor:
+    def forward(self, moved: Tensor, source: Tensor, home: Tensor | None = None) -> Tensor:
         """About the nearest mesh to `moved` whose triangles all face the side that they face in `source`.
 
         Seen from the front, which is canonical. The openings of eyes and mouth close at most, unless they are crossed
         in the source.
-        moved, source: (B, 478, 3) canonical; returns the same, z mostly as it was; `moved` itself where nothing folds
+        home: a mesh without folds, towards which to hold back where nothing else helps; left out, the source
+        moved, source, home: (B, 478, 3) canonical; returns the same, `moved` itself where nothing folds
         """
         side, bound = self._bounds(source)
         flat, corners = moved[..., :2], self.triangles.flatten()
@@ -51,7 +52,8 @@ class Unfold(nn.Module):
             total = torch.zeros_like(flat).index_add_(1, corners, step.flatten(1, 2))
             count = torch.zeros_like(flat[..., 0]).index_add_(1, corners, among)
             flat = flat + PULL * total / count.clamp(min=1)[..., None]
-        return self._back(self._together(torch.cat([flat, moved[..., 2:]], dim=-1), source), source)
+        moved = self._together(torch.cat([flat, moved[..., 2:]], dim=-1), source)
+        return self._back(moved, source, source if home is None else home)
 
     def folds(self, moved: Tensor, source: Tensor) -> Tensor:
         """(B, len(TRIANGLES)) bool: which triangles of the mesh face another side than in the source"""
@@ -77,24 +79,29 @@ class Unfold(nn.Module):
         return lack, turned * side[..., None, None]
 
     def _together(self, moved: Tensor, source: Tensor) -> Tensor:
-        """Where a fold is left: points about it move as their neighbours do on average, until they do so together."""
+        """Where a fold is left, its points move as each other does on average, until they keep their form.
+
+        That is where a source has triangles that are seen edge on, and whose sides contradict each other.
+        """
+        corners = self.triangles[: len(TRIANGLES)].flatten()
+        inside = torch.zeros_like(moved[..., :1])  # (B, 478, 1), 1 where a fold is or was
         for _ in range(SMOOTHINGS):
             folded = self.folds(moved, source)
             if not folded.any():
                 break
-            corners = self.triangles[: len(TRIANGLES)].flatten()
-            touched = torch.zeros_like(moved[..., 0]).index_add_(1, corners, folded.to(moved).repeat_interleave(3, 1))
-            about = touched @ self.neighbours.mT > 0
-            moved = torch.where(about[..., None], source + self.neighbours @ (moved - source), moved)
+            inside = inside.index_add(1, corners, folded.to(moved).repeat_interleave(3, dim=1)[..., None]).clamp(max=1)
+            among = self.neighbours @ inside
+            mean = self.neighbours @ (inside * (moved - source)) / among.clamp(min=1e-6)
+            moved = torch.where((inside > 0) & folded.any(dim=1)[:, None, None], source + mean, moved)
         return moved
 
-    def _back(self, moved: Tensor, source: Tensor) -> Tensor:
-        """Where even then a fold is left: as far from the source towards `moved` as nothing folds."""
+    def _back(self, moved: Tensor, source: Tensor, home: Tensor) -> Tensor:
+        """Where even then a fold is left: as far from home towards `moved` as nothing folds."""
         folded = self.folds(moved, source).any(dim=1)
         result = moved.clone()
         for row in folded.nonzero()[:, 0].tolist():
             way = torch.linspace(1, 0, FALLBACK + 1, device=moved.device, dtype=moved.dtype)[:, None, None]
-            tried = torch.lerp(source[row : row + 1], moved[row : row + 1], way)
+            tried = torch.lerp(home[row : row + 1], moved[row : row + 1], way)
             fine = ~self.folds(tried, source[row : row + 1]).any(dim=1)
             result[row] = tried[int(fine.int().argmax())]
         return result
