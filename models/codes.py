@@ -43,6 +43,7 @@ class Expression:
 
     code: Tensor  # (B, 51), in the order of face_mesh.BLENDSHAPES; about -1..1
     name: str = ""  # for display
+    unknown: tuple[str, ...] = ()  # names of blendshapes in its file that mean nothing here
 
     def __post_init__(self):
         _check("expression code", self.code, None, 51)

@@ -1,17 +1,25 @@
 """Picture files to pixels and back."""
 
 import io
+import os
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
+from .files import check_output, shown, written
+
 SMALLEST, LARGEST = 16, 16384  # sides in pixels
-WRITABLE = (".png", ".jpg", ".jpeg", ".webp")
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}  # by the name's ending
+WRITABLE = tuple(FORMATS)
+PROFILED = {"RGB": "RGB ", "L": "GRAY", "CMYK": "CMYK"}  # modes, with the colours that a profile for them has
+# what Pillow raises for damaged files; SyntaxError is its word for PNG
+BROKEN = (OSError, SyntaxError, Image.DecompressionBombError, EOFError, struct.error)
 SOFTWARE = "DiffSFSR for ComfyUI"
 SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 XMP = (
@@ -23,9 +31,12 @@ XMP = (
 
 
 def read_picture(path: str | Path) -> Tensor:
-    """(3, H, W) RGB in [-1, 1]; turned upright as its EXIF says; transparency is dropped, grey becomes RGB."""
+    """(3, H, W) sRGB in [-1, 1]; turned upright as its EXIF says; transparency is dropped, grey becomes RGB.
+
+    Colours of another profile, such as a phone's Display P3, become those of sRGB.
+    """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise FileNotFoundError(f"no picture {path}; check the path")
     return decode_picture(path.read_bytes(), path.name)
 
@@ -38,13 +49,38 @@ def decode_picture(content: bytes, name: str) -> Tensor:
             if min(width, height) < SMALLEST or max(width, height) > LARGEST:
                 raise ValueError(f"{name} has {width}x{height} pixels, want {SMALLEST} to {LARGEST} on each side")
             upright = ImageOps.exif_transpose(picture)
+            if upright.mode == "F":
+                raise ValueError(
+                    f"{name} has floating-point pixels, whose range nobody knows; save it with 8 or 16 bits"
+                )
             if upright.mode.startswith("I"):  # 16 bits of grey, which convert() would cut off at 255
                 upright = Image.fromarray((np.asarray(upright) / 257).round().clip(0, 255).astype(np.uint8))
-            pixels = np.array(upright.convert("RGB"))
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # SyntaxError: Pillow's for a damaged PNG
-        reason = "it is none" if isinstance(error, UnidentifiedImageError) else error
-        raise ValueError(f"cannot read {name} as a picture: {reason}. Save it again as PNG or JPEG") from error
+            pixels = np.array(_in_srgb(upright, picture.info.get("icc_profile")))
+    except UnidentifiedImageError as error:
+        kind = "a TIFF of a kind that is not read, such as floating point" if content[:2] in (b"II", b"MM") else "none"
+        raise ValueError(f"cannot read {name} as a picture: it is {kind}. Save it again as PNG or JPEG") from error
+    except BROKEN as error:
+        raise ValueError(
+            f"cannot read {name} as a picture: {shown(error, 200)}. Save it again as PNG or JPEG"
+        ) from error
     return torch.from_numpy(pixels).permute(2, 0, 1).float() / 127.5 - 1
+
+
+def _in_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
+    """The picture in RGB, its colours brought from its profile to sRGB; a profile that cannot be is left out."""
+    if picture.mode not in PROFILED:
+        picture = picture.convert("RGB")
+    if not profile:
+        return picture.convert("RGB")
+    try:
+        source = ImageCms.getOpenProfile(io.BytesIO(profile))
+        if source.profile.xcolor_space != PROFILED[picture.mode] or "sRGB" in (
+            source.profile.profile_description or ""
+        ):
+            return picture.convert("RGB")  # not a bit changes in a picture that is in sRGB already
+        return ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return picture.convert("RGB")
 
 
 def to_pil(picture: Tensor) -> Image.Image:
@@ -53,19 +89,16 @@ def to_pil(picture: Tensor) -> Image.Image:
     return Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy())
 
 
-def check_output(path: str | Path) -> Path:
-    """A path that a picture can be written to; ValueError or FileNotFoundError in words where it is none."""
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"no folder {path.parent} to write {path.name} into; make it first")
-    if path.suffix.lower() not in WRITABLE:
-        raise ValueError(f'cannot write "{path.name}"; end the name in one of {", ".join(WRITABLE)}')
-    return path
-
-
 def write_picture(path: str | Path, picture: Tensor, model: str) -> None:
     """Write (3, H, W) in [-1, 1]; the metadata say that it is AI-generated, and by which model."""
-    save_generated(check_output(path), to_pil(picture), model)
+    save_generated(check_output(path, WRITABLE), to_pil(picture), model)
+
+
+def write_copy(path: str | Path, picture: Tensor) -> None:
+    """Write (3, H, W) in [-1, 1] that nothing was drawn into: without the mark of generated pictures."""
+    path = check_output(path, WRITABLE)
+    with written(path) as part:
+        to_pil(picture).save(part, FORMATS[path.suffix.lower()], quality=95)
 
 
 def save_generated(path: Path, picture: Image.Image, model: str, texts: Mapping[str, str] | None = None) -> None:
@@ -76,14 +109,26 @@ def save_generated(path: Path, picture: Image.Image, model: str, texts: Mapping[
     """
     said = f"AI-generated face, {SOFTWARE}, model {model}"
     xmp = XMP.format(source=SOURCE, tool=escape(said, {'"': "&quot;"}))
-    if path.suffix.lower() == ".png":
+    kind = FORMATS[path.suffix.lower()]
+    if kind == "PNG":
         info = PngImagePlugin.PngInfo()
         for keyword, text in {"Software": SOFTWARE, "Comment": said, **(texts or {})}.items():
             info.add_text(keyword, text)
         info.add_itxt("DigitalSourceType", SOURCE)
         info.add_itxt("XML:com.adobe.xmp", xmp)
-        picture.save(path, pnginfo=info, compress_level=3)  # half the time of 6, files 6 % larger
+        with written(path) as part:
+            picture.save(part, kind, pnginfo=info, compress_level=3)  # half the time of 6, files 6 % larger
         return
     exif = Image.Exif()
     exif[0x010E] = said  # ImageDescription
-    picture.save(path, exif=exif, xmp=xmp.encode(), quality=95)
+    packet = xmp.encode()
+    # Pillow writes XMP into JPEG only from 11 on; a segment of one's own goes into all
+    marked = {"extra": _segment(packet)} if kind == "JPEG" else {"xmp": packet}
+    with written(path) as part:
+        picture.save(part, kind, exif=exif, quality=95, **marked)
+
+
+def _segment(xmp: bytes) -> bytes:
+    """XMP as a JPEG segment, APP1 (Adobe, XMP specification part 3)."""
+    content = b"http://ns.adobe.com/xap/1.0/\0" + xmp
+    return b"\xff\xe1" + (len(content) + 2).to_bytes(2, "big") + content

@@ -25,10 +25,11 @@ def list_nodes() -> list[type[io.ComfyNode]]:
         DiffSFSRLoadExpression,
         DiffSFSRSaveExpression,
     )
+    from .folders import register_folders
     from .guidance import DiffSFSRGuider
     from .identity import DiffSFSREncodeIdentity
     from .identity_files import DiffSFSRBlendIdentity, DiffSFSRLoadIdentity, DiffSFSRSaveIdentity
-    from .load import DiffSFSRLoad, register_folders
+    from .load import DiffSFSRLoad
     from .report import DiffSFSRFaceReport
     from .sampling import DiffSFSRSampler
     from .save import DiffSFSRSavePortrait

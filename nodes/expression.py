@@ -11,6 +11,7 @@ from ..models.expression.references import FILE, References
 from ..models.expression.words import MAX_INTENSITY, Words
 from ..models.faces.choice import STOP, WITHOUT_FACE
 from .compat import only_known
+from .folders import listed
 from .inputs import chosen, face_inputs, given_inputs, known_faces, without_face_input
 from .pictures import from_image, picture_at, to_image
 from .progress import reporting
@@ -77,7 +78,7 @@ class DiffSFSRExpressionByLabel(io.ComfyNode):
             **only_known(io.Schema, search_aliases=["emotion", "facial expression", "mood", "smile"]),
             inputs=[
                 DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),
-                io.Combo.Input("label", options=list(labels()), default="joy", tooltip="What the face is to express."),
+                io.Combo.Input("label", options=listed(labels), default="joy", tooltip="What the face is to express."),
                 variant_input("words"),
                 intensity_input(),
             ],

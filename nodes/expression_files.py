@@ -1,5 +1,7 @@
 """Expressions kept for later, written as numbers, or drawn from a folder of one's own photos."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import comfy.model_management
@@ -7,14 +9,13 @@ import comfy.utils
 import folder_paths
 from comfy_api.latest import io, ui
 
-from ..models.codes import Expression
 from ..models.expression.edit import scale
-from ..models.expression.file import EXAMPLE, from_json, load_expression, save_expression
-from ..models.expression.user_library import UserLibrary, build
+from ..models.expression.file import EXAMPLE, from_json
+from ..models.expression.user_library import UserLibrary, build, photo_stamps
 from .compat import only_known
 from .expression import DONE, intensity_input
-from .identity_files import kept_file, new_file
-from .load import EXPRESSIONS, expression_output
+from .folders import listed, photo_folders
+from .kept import EXPRESSION, LoadCode, SaveCode, file_input, prefix_input, told
 from .wires import CATEGORY, BackgroundType, DiffSFSRType, ExpressionType, Loaded, Scene, on_cpu
 
 PICKS = ("nearest head pose", "random")
@@ -25,7 +26,9 @@ def expression_output_wire() -> ExpressionType.Output:
     return ExpressionType.Output(id="expression", display_name="EXPRESSION", tooltip=DONE)
 
 
-class DiffSFSRSaveExpression(io.ComfyNode):
+class DiffSFSRSaveExpression(SaveCode):
+    kind = EXPRESSION
+
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -37,24 +40,15 @@ class DiffSFSRSaveExpression(io.ComfyNode):
             is_output_node=True,
             inputs=[
                 ExpressionType.Input("expression", tooltip="From any node that makes one; a batch is kept as a batch."),
-                io.String.Input(
-                    "filename_prefix",
-                    default="expression",
-                    tooltip="The file's name; a number is added, and nothing is overwritten. A folder may come first, "
-                    "as in smiles/shy.",
-                ),
+                prefix_input("expression", "smiles/shy"),
             ],
             outputs=[],
         )
 
-    @classmethod
-    def execute(cls, expression: Expression, filename_prefix: str) -> io.NodeOutput:
-        path = new_file(filename_prefix, expression_output())
-        save_expression(path, expression)
-        return io.NodeOutput(ui=ui.PreviewText(f"saved as {path.relative_to(expression_output()).as_posix()}"))
 
+class DiffSFSRLoadExpression(LoadCode):
+    kind = EXPRESSION
 
-class DiffSFSRLoadExpression(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -63,25 +57,9 @@ class DiffSFSRLoadExpression(io.ComfyNode):
             category=CATEGORY,
             description="An expression that Save Expression kept, or a .json of blendshapes and their values.",
             **only_known(io.Schema, search_aliases=["import expression", "blendshapes file"]),
-            inputs=[
-                io.Combo.Input(
-                    "file",
-                    options=folder_paths.get_filename_list(EXPRESSIONS),
-                    tooltip="A file in output/expressions or models/diffsfsr/expressions. Refresh the list (R) if it "
-                    "was saved just now.",
-                ),
-            ],
+            inputs=[file_input(EXPRESSION)],
             outputs=[expression_output_wire()],
         )
-
-    @classmethod
-    def fingerprint_inputs(cls, file: str | None) -> int | None:
-        path = folder_paths.get_full_path(EXPRESSIONS, file) if file else None
-        return Path(path).stat().st_mtime_ns if path else None
-
-    @classmethod
-    def execute(cls, file: str) -> io.NodeOutput:
-        return io.NodeOutput(load_expression(kept_file(EXPRESSIONS, file, "expression", "Save Expression")))
 
 
 class DiffSFSRExpressionFromValues(io.ComfyNode):
@@ -107,7 +85,7 @@ class DiffSFSRExpressionFromValues(io.ComfyNode):
 
     @classmethod
     def execute(cls, values: str) -> io.NodeOutput:
-        return io.NodeOutput(from_json(values, "values"))
+        return told(from_json(values, "values"))
 
 
 class DiffSFSRExpressionFromFolder(io.ComfyNode):
@@ -124,7 +102,7 @@ class DiffSFSRExpressionFromFolder(io.ComfyNode):
                 DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),
                 io.Combo.Input(
                     "folder",
-                    options=folders(),
+                    options=listed(photo_folders),
                     tooltip="A folder in ComfyUI's input folder, laid out as label/photo.jpg.",
                 ),
                 io.String.Input("label", default="", tooltip="The name of one of the folders in it."),
@@ -150,6 +128,14 @@ class DiffSFSRExpressionFromFolder(io.ComfyNode):
         )
 
     @classmethod
+    def fingerprint_inputs(cls, folder: str | None = None, **others: object) -> str:
+        """Another text when a photo came, went or changed: the host keeps results by the inputs' values alone."""
+        if not folder or folder not in photo_folders():
+            return "no such folder"
+        stamps = photo_stamps(Path(folder_paths.get_input_directory()) / folder)
+        return hashlib.sha256(json.dumps(stamps).encode("utf-8", "surrogateescape")).hexdigest()
+
+    @classmethod
     def execute(
         cls,
         diffsfsr: Loaded,
@@ -160,11 +146,14 @@ class DiffSFSRExpressionFromFolder(io.ComfyNode):
         intensity: float,
         background: Scene | None = None,
     ) -> io.NodeOutput:
-        if folder not in folders():  # a name is never used as a path
-            raise ValueError(f'there is no folder "{folder}" in the input folder; choose one of {folders()}')
+        if folder not in photo_folders():  # a name is never used as a path
+            raise ValueError(f'there is no folder "{folder}" in the input folder; choose one of {photo_folders()}')
         encoders = diffsfsr.ready()
         out = Path(folder_paths.get_output_directory()) / "expression_libraries" / f"{folder}.safetensors"
-        out.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"cannot make the folder {out.parent} ({error}); let ComfyUI write there") from error
         bar = comfy.utils.ProgressBar(1)
         for progress in build(Path(folder_paths.get_input_directory()) / folder, out, encoders.mesh, AT_ONCE):
             comfy.model_management.throw_exception_if_processing_interrupted()  # what was read is kept
@@ -181,13 +170,3 @@ class DiffSFSRExpressionFromFolder(io.ComfyNode):
         kept, left_out = len(library.photos), len(progress.rejected)
         said = f"{photos}\n{kept} photos read, {left_out} left out: see {out.with_suffix('.json').name}"
         return io.NodeOutput(on_cpu(scale(expression, intensity)), photos, ui=ui.PreviewText(said))
-
-
-def folders() -> list[str]:
-    """Folders in the input folder that hold folders."""
-    top = Path(folder_paths.get_input_directory())
-    if not top.is_dir():
-        return []
-    return sorted(
-        path.name for path in top.iterdir() if path.is_dir() and any(each.is_dir() for each in path.iterdir())
-    )

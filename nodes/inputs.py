@@ -9,7 +9,7 @@ from comfy_api.latest import io
 
 from ..models.faces.choice import BY_SIZE, STOP
 from ..models.faces.given import boxes_by_picture, landmarks_by_picture, look_into, read_landmarks
-from .pictures import picture_at
+from .pictures import colours, picture_at
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -75,6 +75,7 @@ def known_faces(
 
     image    (P, H, W, 3) IMAGE
     """
+    colours(image[:1], "picture")  # no batch without one
     if face_landmarks is not None and bboxes is not None:
         raise ValueError("got face_landmarks and bboxes, want one of them: landmarks say where the faces are")
     if face_landmarks is not None:

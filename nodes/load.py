@@ -11,7 +11,9 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
+from ..models.faces.task_file import find_task_file
 from .compat import only_known
+from .folders import FOLDER, checkpoints, listed, pack_files, pack_folders, packs, state_of
 from .wires import CATEGORY, DiffSFSRType, Loaded
 
 if TYPE_CHECKING:
@@ -20,54 +22,7 @@ if TYPE_CHECKING:
     from ..models.encoders import Encoders
     from ..models.network.config import Config
 
-FOLDER = "diffsfsr"
-IDENTITIES = "diffsfsr_identities"  # the host's name for both folders with identities
-EXPRESSIONS = "diffsfsr_expressions"
-KEPT = ("identities", "expressions")  # folders in models/diffsfsr with what users save
 NO_PACK = "none"
-ASSETS = Path(__file__).resolve().parents[1] / "assets"
-BUNDLED = ("mini.safetensors",)  # of the files in assets/, those that are checkpoints
-
-
-def register_folders() -> None:
-    """models/diffsfsr, what lies in it, and models/mediapipe, beside what extra_model_paths.yaml may have named."""
-    models = Path(folder_paths.models_dir)
-    for name, defaults, extensions in (
-        (FOLDER, [models / FOLDER], {".safetensors"}),
-        (IDENTITIES, [identity_output(), models / FOLDER / "identities"], {".safetensors"}),
-        (EXPRESSIONS, [expression_output(), models / FOLDER / "expressions"], {".safetensors", ".json"}),
-        ("mediapipe", [models / "mediapipe"], {".task", ".safetensors"}),
-    ):
-        folders, known = folder_paths.folder_names_and_paths.get(name, ([], set()))
-        folders = list(dict.fromkeys([*folders, *map(str, defaults)]))
-        folder_paths.folder_names_and_paths[name] = (folders, set(known) | extensions)
-
-
-def identity_output() -> str:
-    return str(Path(folder_paths.get_output_directory()) / "identities")
-
-
-def expression_output() -> str:
-    return str(Path(folder_paths.get_output_directory()) / "expressions")
-
-
-def checkpoints() -> dict[str, Path | None]:
-    """Names to choose from, the bundled ones first, with the paths of these; the user's own files go before them."""
-    own = [name for name in folder_paths.get_filename_list(FOLDER) if Path(name).parts[0] not in KEPT]
-    bundled = {name: ASSETS / name for name in BUNDLED if (ASSETS / name).is_file() and name not in own}
-    return bundled | dict.fromkeys(own)
-
-
-def pack_folders() -> list[Path]:
-    """Where insightface and other nodes keep packs: models/insightface/models, or where extra_model_paths.yaml says."""
-    default = str(Path(folder_paths.models_dir) / "insightface")
-    named = folder_paths.folder_names_and_paths.get("insightface", ([], set()))[0]
-    return [Path(folder) / "models" for folder in dict.fromkeys([*named, default])]
-
-
-def packs() -> list[str]:
-    """Names of the insightface packs that are there."""
-    return sorted({file.parent.name for folder in pack_folders() for file in folder.glob("*/*.onnx")})
 
 
 class DiffSFSRLoad(io.ComfyNode):
@@ -83,12 +38,12 @@ class DiffSFSRLoad(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "checkpoint",
-                    options=list(checkpoints()),
+                    options=listed(checkpoints),
                     tooltip="A .safetensors file in models/diffsfsr, or one that comes with the pack (mini).",
                 ),
                 io.Combo.Input(
                     "insightface_pack",
-                    options=[NO_PACK, *packs()],
+                    options=[NO_PACK, *listed(packs)],
                     default=NO_PACK,
                     optional=True,
                     tooltip="An insightface pack in models/insightface/models: its detector finds the faces, and Face "
@@ -117,6 +72,14 @@ class DiffSFSRLoad(io.ComfyNode):
         )
 
     @classmethod
+    def fingerprint_inputs(cls, checkpoint: str | None = None, insightface_pack: str | None = NO_PACK) -> str:
+        try:
+            files = [find(checkpoint), find_task_file(task_folders())]
+        except (ValueError, OSError):  # which running the node says in words
+            files = [checkpoint]
+        return state_of(*files, *(file for folder in pack_folders() for file in pack_files(folder / insightface_pack)))
+
+    @classmethod
     def execute(cls, checkpoint: str, insightface_pack: str = NO_PACK) -> io.NodeOutput:
         loaded = load(find(checkpoint), None if insightface_pack == NO_PACK else insightface_pack)
         return io.NodeOutput(loaded, loaded.model, loaded.vae)
@@ -132,13 +95,17 @@ def find(name: str) -> Path:
     return known[name] or Path(folder_paths.get_full_path_or_raise(FOLDER, name))
 
 
+def task_folders() -> list[Path]:
+    """Where the host looks for face_landmarker.task, beside the pack's own places."""
+    return [Path(folder) for folder in folder_paths.get_folder_paths("mediapipe")]
+
+
 def load(path: Path, pack: str | None = None) -> Loaded:
     """pack: of packs(); raises ValueError for a file that is broken, incomplete or no DiffSFSR checkpoint."""
     from ..models.encoders import Encoders
-    from ..models.faces.task_file import find_task_file
     from ..models.network.checkpoint import read_checkpoint
 
-    task_file = find_task_file([Path(folder) for folder in folder_paths.get_folder_paths("mediapipe")])
+    task_file = find_task_file(task_folders())
     config, weights = read_checkpoint(path, parts=("unet", "vae"), dtype=None)  # the host decides
     encoders = Encoders.load(path, task_file, packs=pack_folders(), pack=pack)
     return assemble(config, encoders, weights["unet"], weights["vae"])

@@ -11,6 +11,7 @@ from .progress import reporting
 from .wires import Scene
 
 LINE = (1.0, 0.55, 0.0)
+BRIGHTEST = 2.0  # mean of a picture; upscalers overshoot 1, and one in 0..255 is far above it
 
 
 def colours(image: Tensor, what: str) -> Tensor:
@@ -18,11 +19,17 @@ def colours(image: Tensor, what: str) -> Tensor:
 
     what    the picture's role, for the message of a ValueError on an empty or broken one
     """
+    if image.ndim == 4 and not len(image):
+        raise ValueError(f"got no {what}: the batch is empty; check the node that it comes from")
     if image.ndim != 4 or 0 in image.shape or image.shape[-1] not in (1, 3, 4):
         raise ValueError(f"got a {what} of shape {tuple(image.shape)}, want (pictures, height, width, 1, 3 or 4)")
     if not all(picture.isfinite().all() for picture in image):  # one at a time: a video would need as much again
         raise ValueError(
             f"the {what} has pixels that are no numbers (NaN or infinite); check the node that it comes from"
+        )
+    if max(float(picture.float().mean()) for picture in image) > BRIGHTEST:
+        raise ValueError(
+            f"got a {what} with pixels up to {float(image.max()):.0f}, want 0 to 1; divide it by 255 where it is made"
         )
     return (image.expand(-1, -1, -1, 3) if image.shape[-1] == 1 else image[..., :3]).float()
 

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ..models.pictures import save_generated, to_pil
 from .compat import only_known
-from .pictures import picture_at
+from .folders import check_prefix
+from .pictures import colours, picture_at
 from .wires import CATEGORY, DiffSFSRType, Loaded
 
 
@@ -41,11 +42,13 @@ class DiffSFSRSavePortrait(io.ComfyNode):
 
     @classmethod
     def execute(cls, diffsfsr: Loaded, images: Tensor, filename_prefix: str) -> io.NodeOutput:
+        prefix = check_prefix(filename_prefix)
+        colours(images[:1], "picture")  # no batch without one
         # all that is written comes from this node's own inputs, so that it is there too when the others were cached
         graph = {"prompt": cls.hidden.prompt, **(cls.hidden.extra_pnginfo or {})}
         texts = {} if args.disable_metadata else {key: json.dumps(value) for key, value in graph.items() if value}
         folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
-            filename_prefix, folder_paths.get_output_directory(), images.shape[2], images.shape[1]
+            prefix, folder_paths.get_output_directory(), images.shape[2], images.shape[1]
         )
         saved = []
         for i in range(len(images)):

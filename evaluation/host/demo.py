@@ -10,7 +10,8 @@ from PIL import Image
 from ...models.expression.references import FILE, References
 from ...models.faces.mesh import FaceMesh
 from ...models.faces.task_file import find_task_file
-from ...models.pictures import check_output, save_generated, to_pil
+from ...models.files import check_output
+from ...models.pictures import WRITABLE, save_generated, to_pil
 from ..people import find_people
 from ..sheets import Row, contact_sheet, face_square
 from .server import PACK, Host, find_comfyui
@@ -32,7 +33,7 @@ def run_demo(comfyui: Path, output: Path) -> None:
     """
     comfyui, people = find_comfyui(comfyui), find_people()
     output.parent.mkdir(parents=True, exist_ok=True)
-    check_output(output)
+    check_output(output, WRITABLE)
     mesh, references = FaceMesh.load(find_task_file()), References.load(PACK / "assets" / FILE)
     workflow = json.loads(WORKFLOW.read_text(encoding="utf-8"))
     rows, pictures = [], output.with_suffix("")

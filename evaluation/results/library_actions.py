@@ -10,9 +10,10 @@ from ...models.expression.user_library import build as read_folder
 from ...models.expression.words import Words
 from ...models.faces.mesh import FaceMesh
 from ...models.faces.task_file import find_task_file
+from ...models.files import check_output
 from ...models.network.checkpoint import ASSETS
 from ...models.network.device import choose_device
-from ...models.pictures import check_output
+from ...models.pictures import WRITABLE
 
 LABELS = ASSETS / "expressions.json"
 
@@ -54,7 +55,7 @@ def sheet(args: argparse.Namespace) -> None:
     from .references import contact_sheet
 
     drawn = contact_sheet(ExpressionLibrary.authored(LABELS), References.load(ASSETS / FILE), args.variant)
-    drawn.save(check_output(args.output), quality=82)
+    drawn.save(check_output(args.output, WRITABLE), quality=82)
 
 
 def face_mesh(args: argparse.Namespace) -> FaceMesh:

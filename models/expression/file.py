@@ -1,25 +1,28 @@
-"""Expressions from and to the world outside: files, named blendshapes, and face landmarks of ComfyUI's core (ours)."""
+"""Expressions from and to the world outside: files, and blendshapes by name, our own names or other tools' (ours)."""
 
 import json
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
-from ..code_file import load_code, save_code
 from ..codes import Expression
 from ..faces.mesh import BLENDSHAPES
+from ..files import parse_json, read_tensors, shown, write_tensors
 from .library import named_vector
 
 FORMAT = "diffsfsr-expression-1"
+FORMATS = {FORMAT: {"code": ("float32", "n", len(BLENDSHAPES))}}
+AGAIN = "save the expression again"
 EXAMPLE = '{"jawOpen": 0.4, "mouthSmile": 0.5}'
+STRONGEST = 2.0  # readings are 0..1: their difference times the largest intensity stays below it
 
 
 def save_expression(path: Path, expression: Expression) -> None:
     """Write an expression; its folder must exist, a file that is there already is replaced."""
+    _check_range(expression, "the expression", "make it weaker")
     metadata = {"format": FORMAT, "name": expression.name, "blendshapes": json.dumps(BLENDSHAPES)}
-    save_code(path, expression.code, metadata)
+    write_tensors(path, {"code": expression.code.float()}, metadata)
 
 
 def load_expression(path: Path) -> Expression:
@@ -28,85 +31,68 @@ def load_expression(path: Path) -> Expression:
     Raises ValueError for a file that is broken or of another kind.
     """
     path = Path(path)
-    if path.suffix.lower() == ".json" and path.is_file():
-        return from_json(path.read_text(encoding="utf-8", errors="replace"), path.stem)
-    code, metadata = load_code(path, "expression", FORMAT)
+    if path.suffix.lower() == ".json" and os.path.isfile(path):
+        return from_json(path.read_bytes(), path.stem)
+    tensors, metadata = read_tensors(path, "expression", FORMATS, AGAIN)
     if metadata.get("blendshapes") != json.dumps(BLENDSHAPES):
-        raise ValueError(f"{path.name} has other blendshapes than this pack reads; save the expression again")
-    return Expression(code, metadata.get("name", ""))
+        raise ValueError(f"{path.name} has other blendshapes than this pack reads; {AGAIN}")
+    expression = Expression(tensors["code"], metadata.get("name", ""))
+    _check_range(expression, path.name, AGAIN)
+    return expression
 
 
-def from_json(text: str, name: str = "") -> Expression:
+def from_json(text: str | bytes, name: str = "") -> Expression:
     """An expression from a JSON object of blendshapes and their differences from neutral: {"jawOpen": 0.4, ...}."""
-    try:
-        values = json.loads(text)
-    except ValueError as error:
-        raise ValueError(
-            f"cannot read {name or 'the text'} as JSON ({error}); want an object such as {EXAMPLE}"
-        ) from error
-    return from_values(values, name)
+    return from_values(parse_json(text, name or "the text", f"an object such as {EXAMPLE}"), name)
 
 
-def from_values(values: dict[str, float], name: str = "") -> Expression:
+def from_values(values: Mapping[str, float], name: str = "") -> Expression:
     """An expression from blendshapes by name, as differences from neutral, -1..1; those left out are 0.
 
-    A name without Left or Right stands for both sides.
+    A name without Left or Right stands for both sides; case, underscores and what stands before a dot do not matter.
+    Names that mean nothing here, such as ARKit's tongueOut, are listed in the result's `unknown`; ValueError where that
+    is so for all of them.
     """
     place = name or "the expression"
-    if not isinstance(values, dict):
+    if not isinstance(values, Mapping):
         raise ValueError(f"got {type(values).__name__} in {place}, want an object of blendshapes such as {EXAMPLE}")
-    code = named_vector(values, place)
-    outside = [f"{key} {value:g}" for key, value in values.items() if not -1 <= value <= 1]
+    known, unknown = {}, []
+    for given, value in values.items():
+        own = own_name(given)
+        if own is None:
+            unknown.append(given)
+        elif own in known:
+            raise ValueError(f'got "{own}" in {place} twice, with the second time as "{shown(given)}"; name it once')
+        else:
+            known[own] = value
+    code = named_vector(
+        known if known else dict.fromkeys(map(shown, unknown[:1]), 0.0), place
+    )  # which names the nearest
+    outside = [f"{key} {value:g}" for key, value in known.items() if not -1 <= value <= 1]
     if outside:
-        raise ValueError(f"got {', '.join(outside)} in {place}, want differences from neutral, -1 to 1")
-    return Expression(code[None], name)
+        raise ValueError(f"got {', '.join(outside[:6])} in {place}, want differences from neutral, -1 to 1")
+    return Expression(code[None], name, tuple(map(shown, unknown)))
 
 
-def to_values(expression: Expression, row: int = 0) -> dict[str, float]:
-    """One row by name, rounded to 0.0001, zeros left out; from_values reads it back."""
-    if not 0 <= row < len(expression.code):
-        raise ValueError(f"got row {row} of {len(expression.code)} expressions, want 0 to {len(expression.code) - 1}")
-    values = zip(BLENDSHAPES, expression.code[row].tolist(), strict=True)
-    return {name: round(value, 4) for name, value in values if round(value, 4)}
+def own_name(given: str) -> str | None:
+    """Our name of a blendshape as another tool writes it: "eye_blink_left", "EyeBlink_L", "face.eyeBlinkLeft"."""
+    if not isinstance(given, str) or len(given) > 100:
+        return None
+    name = re.sub(r"_(l|r)$", lambda side: {"l": "Left", "r": "Right"}[side[1].lower()], given, flags=re.IGNORECASE)
+    return _FOLDED.get(_folded(name.rpartition(".")[2]))
 
 
-def from_landmarks(landmarks: Mapping, neutral: Tensor) -> Expression:
-    """An expression from FACE_LANDMARKS of ComfyUI's core, one row for each frame: that of its largest face.
-
-    landmarks  {"frames": [[face, ...], ...]}; face["blendshapes"] by ARKit's names, 0..1; face["bbox_xyxy"] in pixels
-    neutral    (51,) the reading of a neutral face that is taken off: a stored mean, or the person's own
-    """
-    if not isinstance(landmarks, Mapping) or not isinstance(landmarks.get("frames"), list) or not landmarks["frames"]:
-        raise ValueError('got no face landmarks, want {"frames": [[face, ...], ...]} with at least one frame')
-    rows = []
-    for number, faces in enumerate(landmarks["frames"]):
-        if not faces:
-            raise ValueError(
-                f"no face in frame {number} of {len(landmarks['frames'])} of the face landmarks; lower the confidence "
-                "that the detector asks for, let it fill missing frames, or leave the frame out"
-            )
-        rows.append(_reading(max(faces, key=_area), number))
-    readings = torch.stack(rows).to(neutral)
-    return Expression(readings - neutral, "landmarks")
+def _folded(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).lower()
 
 
-def _area(face: Mapping) -> float:
-    left, top, right, bottom = (float(edge) for edge in face.get("bbox_xyxy", (0, 0, 0, 0)))
-    return (right - left) * (bottom - top)
-
-
-def _reading(face: Mapping, frame: int) -> Tensor:
-    shapes = face.get("blendshapes")
-    if not shapes:
-        raise ValueError(f"the face landmarks of frame {frame} have no blendshapes; use a detector that reads them")
-    missing = [name for name in BLENDSHAPES if name not in shapes]
-    if missing:
+def _check_range(expression: Expression, place: str, again: str) -> None:
+    most = float(expression.code.abs().max())
+    if not most <= STRONGEST:
         raise ValueError(
-            f"the face landmarks of frame {frame} lack {len(missing)} blendshapes, such as {', '.join(missing[:3])}; "
-            "want all of ARKit's by name"
+            f"got numbers up to {most:g} in {place}, want differences from neutral, -{STRONGEST:g} to {STRONGEST:g}; "
+            f"{again}"
         )
-    values = [float(shapes[name]) for name in BLENDSHAPES]
-    wrong = [f"{n} {v:g}" for n, v in zip(BLENDSHAPES, values, strict=True) if not -0.01 <= v <= 1.01]  # NaN is neither
-    if wrong:
-        raise ValueError(f"got {', '.join(wrong[:3])} in frame {frame} of the face landmarks, want readings of 0 to 1")
-    return torch.tensor(values).clamp(0, 1)  # half precision may round past the ends
+
+
+_FOLDED = {_folded(name): name for own in BLENDSHAPES for name in (own, re.sub("(Left|Right)$", "", own))}

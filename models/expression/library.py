@@ -5,7 +5,6 @@ says what is meant, as mixtures of measured faces plus single actions; the code 
 act it, which lies beside the table.
 """
 
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,10 +12,12 @@ import torch
 from torch import Tensor
 
 from ..faces.mesh import BLENDSHAPES
-from .labels import nearest, read_table
+from ..files import is_number, shown
+from .labels import nearest, read_expressions
 from .references import FILE, References
 from .words import MAX_INTENSITY
 
+LARGEST = 1e6  # number that is looked at at all
 UNCHANGED = 2e-3  # how exactly the references remember what was meant
 # Channels that hardly move: standard deviation below 0.03 over 3,000 press photos of training people (mouthDimple, at
 # 0.032 and 0.027, stays as a pair). No label acts on them, and no distance or score should count them.
@@ -60,10 +61,7 @@ class ExpressionLibrary:
     @classmethod
     def authored(cls, path: Path) -> "ExpressionLibrary":
         """The table alone: the codes are what is meant."""
-        table = read_table(path)
-        _keys(table, {"format", "neutral", "anchors", "labels"}, "the file")
-        if table["format"] != 1:
-            raise ValueError(f"got an expression library of format {table['format']!r}, want 1; update the pack")
+        table = read_expressions(path)
         neutral = named_vector(table["neutral"], "neutral")
         _keys(table["anchors"], None, "anchors")
         anchors = {name: named_vector(values, f'anchor "{name}"') for name, values in table["anchors"].items()}
@@ -131,11 +129,13 @@ def _entry(label: str, value: dict, anchors: dict[str, Tensor], neutral: Tensor)
         _keys(variant["anchors"], None, f"the anchors of {where}")
         for name, weight in variant["anchors"].items():
             if name not in anchors:
-                raise ValueError(f'got anchor "{name}" in {where}, want one of {", ".join(anchors)}')
+                raise ValueError(f'got anchor "{shown(name)}" in {where}, want one of {", ".join(anchors)}')
             code = code + _number(weight, name, where) * anchors[name]
         code = code.clamp(-neutral, 1 - neutral)  # what a mesh can read, 0..1, on a face with a usual neutral
         codes.append(code)
         reasons.append(variant["why"])
+    if not all(isinstance(text, str) for text in (value["cluster"], value["group"], *reasons)):
+        raise ValueError(f"got {place} with a cluster, a group or a why that is no text")
     return Entry(value["cluster"], value["group"], torch.stack(codes), tuple(reasons))
 
 
@@ -148,7 +148,9 @@ def named_vector(values: dict[str, float], place: str) -> Tensor:
         channels = [name] if name in BLENDSHAPES else [f"{name}Left", f"{name}Right"]
         if channels[0] not in BLENDSHAPES or channels[-1] not in BLENDSHAPES:
             near = ", ".join(nearest(name, BLENDSHAPES))
-            raise ValueError(f'got blendshape "{name}" in {place}, want one of the mesh\'s names, such as {near}')
+            raise ValueError(
+                f'got blendshape "{shown(name)}" in {place}, want one of the mesh\'s names, such as {near}'
+            )
         if seen & set(channels):
             raise ValueError(f'got "{name}" in {place} twice, once as one side and once as both; name each side once')
         seen |= set(channels)
@@ -158,8 +160,8 @@ def named_vector(values: dict[str, float], place: str) -> Tensor:
 
 
 def _number(value: float, name: str, place: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f'got {value!r} for "{name}" in {place}, want a number')
+    if not is_number(value, -LARGEST, LARGEST):  # NaN, infinity and endless integers are outside
+        raise ValueError(f'got {shown(repr(value))} for "{name}" in {place}, want a number')
     return value
 
 
@@ -168,4 +170,4 @@ def _keys(value: dict, wanted: set[str] | None, place: str) -> None:
     if not isinstance(value, dict):
         raise ValueError(f"got {type(value).__name__} in {place}, want an object")
     if wanted is not None and set(value) != wanted:
-        raise ValueError(f"got {', '.join(sorted(value))} in {place}, want {', '.join(sorted(wanted))}")
+        raise ValueError(f"got {shown(', '.join(sorted(value)), 200)} in {place}, want {', '.join(sorted(wanted))}")

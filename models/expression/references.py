@@ -11,15 +11,21 @@ from pathlib import Path
 
 import torch
 from PIL import Image
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ..faces.mesh import BLENDSHAPES
+from ..files import is_names, is_number, opened, parse_json, read_tensors, write_tensors
 from ..pictures import decode_picture, to_pil
 
 FORMAT = "diffsfsr-references-1"
+ROWS = ("float16", "v", len(BLENDSHAPES))
+LAYOUT = {
+    "meant": ROWS, "acted": ("float16", "v", "a"), "read": ("float16", "v", "h", len(BLENDSHAPES)),
+    "codes": ("float32", *ROWS[1:]), "ends": ("int64", "v", "h"), "pictures": ("uint8", "bytes"),
+}  # fmt: skip
+AGAIN = "get the pack anew, or run `python cli.py library render`"
 FILE = "references.safetensors"  # beside expressions.json
+LARGEST = 2.0  # number that a reading, its difference or an action can have
 SIDE, QUALITY = 160, 80  # of a picture, WebP
 
 
@@ -39,21 +45,27 @@ class References:
     def load(cls, path: Path) -> "References":
         """All but the pictures, which are read one by one. ValueError for a file that is broken or of another kind."""
         path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(f"no reference pictures {path}; they belong to this pack: get the pack anew")
-        try:
-            with safe_open(path, framework="pt") as file:
-                said = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys() if name != "pictures"}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
-            raise ValueError(f"cannot read the reference pictures {path.name}: {error}; get the pack anew") from error
-        if said.get("format") != FORMAT or said.get("blendshapes") != json.dumps(BLENDSHAPES):
-            raise ValueError(f"{path.name} holds no references of this version; run `python cli.py library render`")
-        heads, actions = tuple(json.loads(said["heads"])), tuple(json.loads(said["actions"]))
+        tensors, said = read_tensors(path, "reference pictures", {FORMAT: LAYOUT}, AGAIN, unread=["pictures"])
+        names = ("heads", "variants", "actions", "blendshapes")
+        told = {name: parse_json(said.get(name, ""), f"the {name} of {path.name}") for name in names}
+        rows, heads = tensors["ends"].shape
+        fits = (
+            told["blendshapes"] == list(BLENDSHAPES)
+            and is_names(told["heads"], heads) and len(told["heads"]) == heads > 0
+            and is_names(told["actions"]) and len(told["actions"]) == tensors["acted"].shape[1]
+            and isinstance(told["variants"], dict)
+            and all(isinstance(n, int) and is_number(n, 1, rows) for n in told["variants"].values())
+            and sum(told["variants"].values()) == rows
+            and bool((tensors["ends"].flatten().diff(prepend=torch.zeros(1, dtype=torch.int64)) > 0).all())
+            and max(float(tensors[name].abs().max()) for name in ("meant", "acted", "read", "codes")) <= LARGEST
+        )  # fmt: skip
+        if not fits:
+            raise ValueError(f"{path.name} does not say what its pictures show, or in another way; {AGAIN}")
         ends = tensors.pop("ends")
         return cls(
-            path, heads, json.loads(said["variants"]), actions, ends=ends, **{k: v.float() for k, v in tensors.items()}
-        )
+            path, tuple(told["heads"]), told["variants"], tuple(told["actions"]), ends=ends,
+            **{name: value.float() for name, value in tensors.items()},
+        )  # fmt: skip
 
     def rows(self, label: str) -> slice:
         """Where the variants of a label stand among the V; nowhere, if there is no such label."""
@@ -73,10 +85,13 @@ class References:
             raise ValueError(f'got variant {variant} of "{label}", want 0 to {rows.stop - rows.start - 1}')
         ends = [0, *self.ends.flatten().tolist()]
         first = (rows.start + variant) * len(self.heads)
-        with safe_open(self.path, framework="pt") as file:
+        with opened(self.path, "reference pictures", {FORMAT}, AGAIN) as (file, _):
             stored = file.get_slice("pictures")
             parts = [stored[ends[i] : ends[i + 1]] for i in range(first, first + len(self.heads))]
-        return torch.stack([decode_picture(part.numpy().tobytes(), f"the picture of {label}") for part in parts])
+        shown = [decode_picture(part.numpy().tobytes(), f"the picture of {label}") for part in parts]
+        if any(picture.shape != (3, SIDE, SIDE) for picture in shown):
+            raise ValueError(f"got pictures of {label} in another size than {SIDE} px in {self.path.name}; {AGAIN}")
+        return torch.stack(shown)
 
 
 def save_references(
@@ -97,10 +112,10 @@ def save_references(
     content = torch.frombuffer(bytearray(b"".join(parts)), dtype=torch.uint8)
     said = {"heads": heads, "variants": variants, "actions": actions, "blendshapes": BLENDSHAPES}
     halves = {name: value.half().contiguous() for name, value in tensors.items() if name != "codes"}
-    save_file(
-        halves | {"codes": tensors["codes"].float().contiguous(), "ends": ends, "pictures": content},
+    write_tensors(
         path,
-        metadata={"format": FORMAT, **{name: json.dumps(value) for name, value in said.items()}},
+        halves | {"codes": tensors["codes"].float().contiguous(), "ends": ends, "pictures": content},
+        {"format": FORMAT, **{name: json.dumps(value) for name, value in said.items()}},
     )
 
 

@@ -11,16 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ..codes import Expression
 from ..faces.mesh import BLENDSHAPES, FaceMesh
+from ..files import check_output, is_names, parse_json, read_tensors, write_tensors, written
 from ..pictures import read_picture
 from .labels import nearest
 
 FORMAT = "diffsfsr-library-1"
+FORMATS = {FORMAT: {"blendshapes": ("float32", "n", len(BLENDSHAPES)), "pose": ("float32", "n", 3)}}
+AGAIN = "build it again into a new file"
+STATE = 2**26  # bytes of what it says of its photos: some 300,000 of them
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 EVERY = 50  # photos between two saves
 
@@ -94,26 +96,35 @@ def build(folder: Path, out: Path, mesh: FaceMesh, every: int = EVERY) -> Iterat
         raise FileNotFoundError(f"no folder {folder}; want one with a folder for each label, with photos in it")
     if out.suffix != ".safetensors":
         raise ValueError(f'got "{out.name}" to write to, want a name that ends in .safetensors')
-    if not out.parent.is_dir():
-        raise FileNotFoundError(f"no folder {out.parent} to write {out.name} into; make it first")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    photos = {path.relative_to(folder).as_posix(): path for path in files}
-    if not any("/" in name for name in photos):
+    stamps = photo_stamps(folder)
+    if not any("/" in name for name in stamps):
         raise ValueError(f"got {folder}, which holds no label/photo.jpg; want a folder for each label, photos in it")
-    stamps = {name: f"{path.stat().st_size} {path.stat().st_mtime_ns}" for name, path in photos.items()}
-    rows, rejected = _done_before(out, stamps)
-    todo = [name for name in photos if name not in rows and name not in rejected]
+    rows, rejected, complete = _done_before(out, stamps)
+    if not complete:
+        check_output(out)
+    todo = [name for name in stamps if name not in rows and name not in rejected]
     for number, name in enumerate(todo, 1):
-        read = _read(name, photos[name], mesh)
+        read = _read(name, folder / name, mesh)
         if isinstance(read, str):
             rejected[name] = read
         else:
             rows[name] = read
         if number % every == 0 and number < len(todo):
             _save(out, rows, rejected, stamps)
-            yield Progress(len(rows) + len(rejected), len(photos), len(rows), rejected)
-    _save(out, rows, rejected, stamps)
-    yield Progress(len(photos), len(photos), len(rows), rejected)
+            yield Progress(len(rows) + len(rejected), len(stamps), len(rows), rejected)
+    if not complete:
+        _save(out, rows, rejected, stamps)
+    yield Progress(len(stamps), len(stamps), len(rows), rejected)
+
+
+def photo_stamps(folder: Path) -> dict[str, str]:
+    """The photos in a folder, `label/photo.jpg` -> size and time of change; what cannot be read is left out."""
+    found = {}
+    for place, _, files in os.walk(folder):  # which passes by folders that may not be read
+        for path in (Path(place) / file for file in files):
+            if path.suffix.lower() in SUFFIXES and os.path.isfile(path):
+                found[path.relative_to(folder).as_posix()] = f"{path.stat().st_size} {path.stat().st_mtime_ns}"
+    return dict(sorted(found.items()))
 
 
 def _read(name: str, path: Path, mesh: FaceMesh) -> tuple[Tensor, Tensor] | str:
@@ -129,16 +140,17 @@ def _read(name: str, path: Path, mesh: FaceMesh) -> tuple[Tensor, Tensor] | str:
     return faces[0].blendshapes.cpu(), faces[0].pose.cpu()
 
 
-def _done_before(out: Path, stamps: dict[str, str]) -> tuple[dict[str, tuple[Tensor, Tensor]], dict[str, str]]:
-    """Rows and rejected photos of an earlier run that are still there and as they were."""
+def _done_before(out: Path, stamps: dict[str, str]) -> tuple[dict[str, tuple[Tensor, Tensor]], dict[str, str], bool]:
+    """Rows and rejected photos of an earlier run that are still there and as they were; and are these all?"""
     if not out.is_file():
-        return {}, {}
+        return {}, {}, False
     library, old = _load(out)
     same = {name for name, stamp in stamps.items() if old.get(name) == stamp}
     rows = zip(library.photos, zip(library.blendshapes, library.pose, strict=True), strict=True)
     return (
         {name: row for name, row in rows if name in same},
         {name: reason for name, reason in library.rejected.items() if name in same},
+        old == stamps and out.with_suffix(".json").is_file(),
     )
 
 
@@ -155,34 +167,30 @@ def _save(out: Path, rows: dict[str, tuple[Tensor, Tensor]], rejected: dict[str,
         "rejected": rejected,
         "stamps": {name: stamps[name] for name in (*names, *rejected)},
     }
-    part = out.with_suffix(".part")
-    save_file(tensors, part, metadata={"format": FORMAT, "library": json.dumps(state)})
-    os.replace(part, out)
+    write_tensors(out, tensors, {"format": FORMAT, "library": json.dumps(state)})
     labels: dict[str, int] = {}
     for name in names:
         label = name.partition("/")[0]
         labels[label] = labels.get(label, 0) + 1
-    part.write_text(json.dumps({"labels": labels, "photos": names, "rejected": rejected}, indent=1), encoding="utf-8")
-    os.replace(part, out.with_suffix(".json"))
+    report = json.dumps({"labels": labels, "photos": names, "rejected": rejected}, indent=1)
+    with written(out.with_suffix(".json")) as part:
+        part.write_text(report, encoding="utf-8")
 
 
 def _load(path: Path) -> tuple[UserLibrary, dict[str, str]]:
     """The library, and each photo's size and time of change when it was read."""
     if not path.is_file():
         raise FileNotFoundError(f"no library {path}; make it: python cli.py library build DIR --out {path.name}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        if metadata.get("format") != FORMAT:
-            raise ValueError(f'its format is "{metadata.get("format")}", want "{FORMAT}"')
-        state = json.loads(metadata["library"])
-        if tuple(state["blendshapes"]) != BLENDSHAPES:
-            raise ValueError("it has other blendshapes than this pack reads")
-        photos, count = tuple(state["photos"]), len(state["photos"])
-        if tensors["blendshapes"].shape != (count, len(BLENDSHAPES)) or tensors["pose"].shape != (count, 3):
-            raise ValueError(f"its readings are not of {count} photos")
-        library = UserLibrary(photos, tensors["blendshapes"], tensors["pose"], dict(state["rejected"]))
-        return library, dict(state["stamps"])
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise ValueError(f"cannot use {path.name} as a library: {error}. Build it again into a new file") from error
+    tensors, metadata = read_tensors(path, "library", FORMATS, AGAIN, header=STATE)
+    state = parse_json(metadata.get("library", ""), f"what {path.name} says of its photos", most=STATE)
+    if not isinstance(state, dict) or state.get("blendshapes") != list(BLENDSHAPES):
+        raise ValueError(f"{path.name} has other blendshapes than this pack reads; {AGAIN}")
+    photos, rejected, stamps = (state.get(name) for name in ("photos", "rejected", "stamps"))
+    blendshapes, pose = tensors["blendshapes"], tensors["pose"]
+    if not is_names(photos, len(blendshapes)) or len(set(photos)) != len(blendshapes):
+        raise ValueError(f"the readings in {path.name} are not those of the photos that it names; {AGAIN}")
+    if not all(isinstance(texts, dict) and is_names(list(texts.values())) for texts in (rejected, stamps)):
+        raise ValueError(f"{path.name} does not say which photos it left out, and when they were made; {AGAIN}")
+    if len(photos) and not (blendshapes.min() >= 0 and blendshapes.max() <= 1 and pose.abs().max() <= 180):
+        raise ValueError(f"got readings outside of 0 to 1, or poses beyond 180 degrees, in {path.name}; {AGAIN}")
+    return UserLibrary(tuple(photos), blendshapes, pose, rejected), stamps

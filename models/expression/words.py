@@ -5,7 +5,6 @@ with the factor that they stand for, and fillers, which mean nothing. docs/expre
 """
 
 import difflib
-import json
 import math
 import re
 import unicodedata
@@ -13,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..files import is_names, is_number, read_table, shown
 from .labels import nearest
 
 LONGEST = 6  # words in an idiom
@@ -57,22 +57,23 @@ class Words:
     def load(cls, path: Path, labels: Sequence[str]) -> "Words":
         """Read and check the table of synonyms; ValueError names what is wrong in it."""
         path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(f"no table of synonyms {path}; it belongs to this pack: get the pack anew")
-        try:
-            table = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"got {path}, want a table of synonyms in JSON ({error})") from error
-        wanted = {"format", "degrees", "fillers", "words"}
-        if not isinstance(table, dict) or set(table) != wanted or table["format"] != 1:
-            raise ValueError(f"got {path}, want a table of synonyms of format 1, with {', '.join(sorted(wanted))}")
+        table = read_table(path, "table of synonyms", {"format", "degrees", "fillers", "words"})
+        if not isinstance(table["words"], dict) or not isinstance(table["degrees"], dict):
+            raise ValueError(f"got no words or no degrees in {path.name}, want an object for each")
+        if not is_names(table["fillers"]):
+            raise ValueError(f"got no list of fillers in {path.name}, want a list of words")
         for word, meanings in table["words"].items():
+            if not isinstance(meanings, dict):
+                raise ValueError(f'got {shown(meanings)} for "{shown(word)}" in {path.name}, want labels with weights')
             for label, weight in meanings.items():
-                if label not in labels or not 0 < weight <= 1:
-                    raise ValueError(f'got "{label}": {weight} for "{word}" in {path.name}, want a label and 0 to 1')
+                if label not in labels or not is_number(weight, 0, 1) or not weight:
+                    raise ValueError(
+                        f'got "{shown(label)}": {shown(weight)} for "{shown(word)}" in {path.name}, want a label and '
+                        "0 to 1"
+                    )
         for word, degree in table["degrees"].items():
-            if not 0 <= degree <= MAX_INTENSITY:
-                raise ValueError(f'got {degree} for "{word}" in {path.name}, want 0 to {MAX_INTENSITY}')
+            if not is_number(degree, 0, MAX_INTENSITY):
+                raise ValueError(f'got {shown(degree)} for "{shown(word)}" in {path.name}, want 0 to {MAX_INTENSITY}')
         return cls(labels, table["words"], table["degrees"], table["fillers"])
 
     def find(self, phrase: str, count: int = 5) -> list[Match]:

@@ -117,6 +117,10 @@ class FaceMesh(nn.Module):
             raise ValueError(
                 "got a picture with NaN or infinite pixels, want numbers in [-1, 1]; check where it is made"
             )
+        if pictures.abs().mean() > 2:
+            raise ValueError(
+                f"got pixels up to {float(pictures.max()):.0f}, want [-1, 1]; divide by 127.5, and take off 1"
+            )
         faces: list[list[Face]] = [[] for _ in pictures]
         longer = max(pictures.shape[2:])
         for level in range(self.detector.levels):

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from ..files import parse_json, read_tensors, shown, write_tensors
 from ..network.checkpoint import fill
+
+FORMAT = "diffsfsr-recogniser-1"
+AGAIN = "restore the file from the pack"
+WIDEST, DEEPEST, LONGEST = 1024, 32, 4096  # channels and blocks of a stage, numbers of a vector
 
 
 class Block(nn.Module):
@@ -54,9 +57,8 @@ class Recogniser(nn.Module):
         """
         super().__init__()
         self.config = {"widths": list(widths), "blocks": list(blocks), "size": size, "window": list(window)}
+        _check(self.config)
         left, top, right, bottom = self.config["window"]
-        if right - left != bottom - top or (right - left) % 16:
-            raise ValueError(f"got the window {self.config['window']}, want a square with a side of 16 k pixels")
         self.window = (..., slice(top, bottom), slice(left, right))
         first, *rest = self.config["widths"]
         layers: list[nn.Module] = [nn.Conv2d(3, first, 3, 2, 1, bias=False), nn.BatchNorm2d(first), nn.PReLU(first)]
@@ -74,20 +76,43 @@ class Recogniser(nn.Module):
         return F.normalize(self.vector(x).float(), dim=-1)  # (B, D)
 
     def save(self, path: Path) -> None:
-        save_file({k: v.half() if v.is_floating_point() else v for k, v in self.state_dict().items()}, path,
-                  metadata={"format": "diffsfsr-recogniser-1", "config": json.dumps(self.config)})  # fmt: skip
+        weights = {k: v.half() if v.is_floating_point() else v for k, v in self.state_dict().items()}
+        write_tensors(path, weights, {"format": FORMAT, "config": json.dumps(self.config)})
 
     @classmethod
     def load(cls, path: Path) -> "Recogniser":
-        try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
-            raise ValueError(f"cannot read the recogniser {path}: {error}. Restore the file from the pack") from error
-        if metadata.get("format") != "diffsfsr-recogniser-1":
-            raise ValueError(f'{path} has format "{metadata.get("format")}", want "diffsfsr-recogniser-1"')
-        return fill(cls(**json.loads(metadata["config"])), weights, f"recogniser {Path(path).name}")
+        """Read what save() wrote; ValueError for a file that is broken, of another kind, or gives no numbers."""
+        weights, metadata = read_tensors(path, "recogniser", {FORMAT: None}, AGAIN)
+        what = f"recogniser {Path(path).name}"
+        config = parse_json(metadata.get("config", ""), f"the config of the {what}")
+        if not isinstance(config, dict) or not {"widths", "blocks", "size"} <= config.keys() <= {*KEYS}:
+            raise ValueError(f"got the config {shown(config)} in the {what}, want {', '.join(KEYS)}; {AGAIN}")
+        first = weights.get("features.0.weight")
+        _check(config)
+        if first is None or first.shape[0] != config["widths"][0]:  # before a network is built that no file can fill
+            raise ValueError(f"the weights of the {what} do not fit its config; {AGAIN}")
+        recogniser = fill(cls(**config), weights, what)
+        with torch.no_grad():
+            code = recogniser(torch.zeros(1, 3, 112, 112))
+        if not (code.norm(dim=-1) - 1).abs() < 0.01:
+            raise ValueError(f"the {what} does not give unit vectors, but numbers that mean nothing; {AGAIN}")
+        return recogniser
+
+
+KEYS = ("widths", "blocks", "size", "window")
+
+
+def _check(config: dict) -> None:
+    """ValueError unless the shape of a recogniser is one that can be built."""
+    widths, blocks, size, window = (config.get(key, [0, 0, 112, 112]) for key in KEYS)
+    for name, values, most in (("widths", widths, WIDEST), ("blocks", blocks, DEEPEST), ("size", [size], LONGEST)):
+        if not isinstance(values, list) or not all(type(n) is int and 1 <= n <= most for n in values):
+            raise ValueError(f"got the {name} {shown(values)} of a recogniser, want whole numbers of 1 to {most}")
+    if len(widths) != 4 or len(blocks) != 3:
+        raise ValueError(f"got {len(widths)} widths and {len(blocks)} stages of a recogniser, want 4 and 3")
+    whole = isinstance(window, list) and len(window) == 4 and all(type(n) is int and 0 <= n <= 112 for n in window)
+    if not whole or not 0 < window[2] - window[0] == window[3] - window[1] or (window[2] - window[0]) % 16:
+        raise ValueError(f"got the window {shown(window)}, want a square with a side of 16 k pixels")
 
 
 def compound_code(recognisers: Mapping[str, nn.Module], faces: Tensor) -> Tensor:

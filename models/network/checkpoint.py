@@ -5,19 +5,18 @@ Keys: `unet.*` and `vae.*` by diffusers' names, `conditioner.*` by ours. Loading
 
 import json
 import os
-import struct
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from ..files import check_numbers, opened, parse_json, write_tensors
 from .config import Config
 
 FORMAT = "diffsfsr-1"
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 PARTS = ("unet", "vae", "conditioner")
+AGAIN = "it is incomplete, broken or no checkpoint: get it again"
 
 
 def save_checkpoint(path: Path, config: Config, parts: dict[str, nn.Module], step: int, dtype=torch.float16) -> None:
@@ -27,15 +26,13 @@ def save_checkpoint(path: Path, config: Config, parts: dict[str, nn.Module], ste
     tensors = {f"{name}.{key}": value for name, part in parts.items() for key, value in part.state_dict().items()}
     tensors = {key: value.to(dtype).contiguous() for key, value in tensors.items()}
     metadata = {"format": FORMAT, "config": json.dumps(config.to_dict()), "step": str(step)}
-    temporary = Path(path).with_suffix(".unfinished")
-    save_file(tensors, temporary, metadata=metadata)
-    os.replace(temporary, path)
+    write_tensors(path, tensors, metadata)
 
 
 def read_config(path: Path) -> Config:
     """The config alone; cheap."""
-    with _open(path) as file:
-        return _config(path, file)
+    with opened(path, "checkpoint", {FORMAT}, AGAIN) as (file, metadata):
+        return _config(path, file, metadata)
 
 
 def read_checkpoint(
@@ -46,8 +43,8 @@ def read_checkpoint(
     dtype   of the weights; None: as the file has them, for those who widen them one by one (fill), or not at all
     raises  ValueError for a file that is broken or is not a DiffSFSR checkpoint
     """
-    with _open(path) as file:
-        config = _config(path, file)
+    with opened(path, "checkpoint", {FORMAT}, AGAIN) as (file, metadata):
+        config = _config(path, file, metadata)
         weights: dict[str, dict[str, Tensor]] = {part: {} for part in parts}
         for key in file.keys():  # noqa: SIM118
             part, _, rest = key.partition(".")
@@ -55,6 +52,7 @@ def read_checkpoint(
                 raise ValueError(f'{Path(path).name} has the unknown key "{key}"; get the file again')
             if part in weights:
                 weights[part][rest] = file.get_tensor(key).to(dtype)
+                check_numbers(weights[part][rest], f'"{key}" of {Path(path).name}', AGAIN)
     return config, weights
 
 
@@ -77,32 +75,35 @@ def resolve_checkpoint(name: str | Path) -> Path:
     """A path as it is; a bare name such as "mini" means the bundled file."""
     path = Path(name)
     bundled = ASSETS / f"{path.name}.safetensors"
-    if not path.is_file() and path.parent == Path(".") and bundled.is_file():
+    if not os.path.isfile(path) and path.parent == Path(".") and os.path.isfile(bundled):
         return bundled
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise FileNotFoundError(f'no checkpoint "{name}"; give the path of a .safetensors file, or "mini" (bundled)')
     return path
 
 
-def _open(path: Path):
-    try:
-        return safe_open(path, framework="pt")
-    except (SafetensorError, OSError, struct.error) as error:
-        raise ValueError(
-            f"cannot read the checkpoint {Path(path).name}: {error}. "
-            "It is incomplete or no .safetensors file; get it again"
-        ) from error
-
-
-def _config(path: Path, file) -> Config:
-    metadata = file.metadata() or {}
-    if metadata.get("format") != FORMAT:
-        raise ValueError(
-            f'{Path(path).name} is not a DiffSFSR checkpoint (format "{metadata.get("format")}", want "{FORMAT}"); '
-            'choose a file made by this pack, such as "mini.safetensors"'
-        )
-    try:
-        values = json.loads(metadata.get("config", ""))
-    except ValueError as error:
-        raise ValueError(f"cannot read the config in {Path(path).name}: {error}. Get the file again") from error
-    return Config.from_dict(values)
+def _config(path: Path, file, metadata: dict[str, str]) -> Config:
+    """The config of an open checkpoint, with a look at the weights: networks of another size are not even built."""
+    values = parse_json(metadata.get("config", ""), f"the config in {Path(path).name}")
+    if not isinstance(values, dict):
+        raise ValueError(f"got {type(values).__name__} as the config in {Path(path).name}, want an object; {AGAIN}")
+    config, keys = Config.from_dict(values), set(file.keys())
+    wanted = {  # the first lengths of these weights
+        "conditioner.no_pose": [1, config.context],
+        "conditioner.no_identity": [config.identity_tokens, config.context],
+        "conditioner.no_expression": [config.expression_tokens, config.context],
+    }
+    for name, widths, layers in (
+        ("unet", config.widths, config.layers),
+        ("vae.encoder", config.autoencoder_widths, config.autoencoder_layers),
+    ):
+        block = f"resnets.{layers - 1}.conv2.weight"
+        wanted |= {f"{name}.down_blocks.{i}.{block}": [width] for i, width in enumerate(widths)}
+    for key, lengths in wanted.items():
+        found = file.get_slice(key).get_shape() if key in keys else []
+        if found[: len(lengths)] != lengths:
+            raise ValueError(
+                f'the weights of {Path(path).name} do not fit its config: got "{key}" of shape {tuple(found)}, want '
+                f"{tuple(lengths)}; get the file again"
+            )
+    return config

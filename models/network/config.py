@@ -1,13 +1,24 @@
 """What a checkpoint says about itself; the same keys in the file's metadata as here."""
 
 import dataclasses
+import math
+import re
 from dataclasses import dataclass
+from types import NoneType, UnionType
+from typing import get_args, get_origin
 
 MASK_MARGINS = (0.1, 0.06, 0.12)
 # what a network can be given beside the noisy latents, pixel by pixel: the mask and the trust in the selfie have one
 # channel, pictures as many as latents
 PLANES = ("mask", "background", "selfie", "trust")
 PICTURES = ("background", "selfie")
+# Whole numbers and numbers of levels, from 1 on, that are looked at: what is beyond would fill the memory.
+MOST = {
+    "identity_size": 16384, "latent_channels": 64, "layers": 8, "heads": 64, "context": 2048, "identity_tokens": 32,
+    "expression_tokens": 32, "autoencoder_layers": 8,
+}  # fmt: skip
+WIDEST, LEVELS, GROUPS = 4096, 6, 32  # channels; levels of a network; GroupNorm's, which divide the channels
+LARGEST = 1e4  # of other numbers
 STYLES = ("photo", "rendered")  # the style token: what kind of picture the face is to look like
 
 
@@ -49,17 +60,14 @@ class Config:
             if isinstance(value, list):
                 value = tuple(tuple(item) if isinstance(item, list) else item for item in value)
                 object.__setattr__(self, field.name, value)
+        check_types(self)
+        check_ranges(self)
         if self.prediction not in ("v_prediction", "epsilon"):
             raise ValueError(f'got prediction "{self.prediction}", want "v_prediction" or "epsilon"')
         if self.face_fill not in ("grey", "light"):
             raise ValueError(f'got face_fill "{self.face_fill}", want "grey" or "light"')
         if len(set(self.planes)) != len(self.planes) or not set(self.planes) <= set(PLANES):
             raise ValueError(f"got the planes {self.planes}, want some of {', '.join(PLANES)}, each once")
-        if len(self.pose_scale) != 3 or len(self.mask_margins) != 3:
-            raise ValueError(
-                f"got pose_scale {self.pose_scale} and mask_margins {self.mask_margins}, want three numbers each: "
-                "yaw, pitch, roll; dilation, chin, forehead"
-            )
         if len(self.attention) != len(self.widths):
             raise ValueError(f"got {len(self.attention)} attention flags for {len(self.widths)} levels, want one each")
 
@@ -103,6 +111,55 @@ class Config:
 
     def to_dict(self) -> dict:
         return dataclasses.asdict(self)
+
+
+def check_types(config: Config) -> None:
+    """ValueError unless all values are what the fields are said to be: a file may hold anything."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if not _is(value, field.type):
+            kind = str(field.type).replace("<class '", "").replace("'>", "")
+            raise ValueError(
+                f"got {field.name} {value!r:.80} in a checkpoint's config, want {kind}; get the file again"
+            )
+
+
+def check_ranges(config: Config) -> None:
+    """ValueError for sizes that no network can have, and names that could lead to another file."""
+    for name, most in MOST.items():
+        if not 1 <= getattr(config, name) <= most:
+            raise ValueError(f"got {name} {getattr(config, name)} in a checkpoint's config, want 1 to {most}")
+    for name in ("widths", "autoencoder_widths"):
+        widths = getattr(config, name)
+        if not 1 <= len(widths) <= LEVELS or not all(0 < n <= WIDEST and n % GROUPS == 0 for n in widths):
+            raise ValueError(f"got {name} {widths!s:.80}, want 1 to {LEVELS} multiples of {GROUPS} up to {WIDEST}")
+    for name in ("latent_scale", "code_gain", "strongest_word", "strongest_expression"):
+        if not getattr(config, name) > 0:
+            raise ValueError(f"got {name} {getattr(config, name)} in a checkpoint's config, want a number above 0")
+    if not all(0 <= margin <= 1 for margin in config.mask_margins):
+        raise ValueError(f"got mask_margins {config.mask_margins}, want parts of the face, 0 to 1")
+    if config.latent_rgb and len(config.latent_rgb) != config.latent_channels:
+        raise ValueError(f"got {len(config.latent_rgb)} rows of latent_rgb, want one for each latent channel")
+    for name in (config.name, *config.recognisers):
+        if not re.fullmatch(r"[\w][\w .+/-]{0,99}", name) or ".." in name:
+            raise ValueError(f"got the name {name!r:.80} in a checkpoint's config, want letters, digits and - _ .")
+
+
+def _is(value: object, kind: type) -> bool:
+    """Whether a value is of the kind that a field is said to be; numbers are finite, and whole ones will do."""
+    if get_origin(kind) is tuple:
+        kinds = get_args(kind)
+        if not isinstance(value, tuple) or len(value) > MOST["latent_channels"]:
+            return False
+        kinds = kinds[:1] * len(value) if kinds[-1] is ... else kinds
+        return len(kinds) == len(value) and all(map(_is, value, kinds))
+    if isinstance(kind, UnionType):
+        return any(_is(value, one) for one in get_args(kind))
+    if kind is NoneType:
+        return value is None
+    if kind is float:
+        return type(value) in (int, float) and math.isfinite(value) and abs(value) <= LARGEST
+    return type(value) is kind
 
 
 def mini(**changes) -> Config:

@@ -1,10 +1,12 @@
 import io
+import os
 from xml.etree import ElementTree
 
 import pytest
 import torch
-from diffsfsr.models.pictures import read_picture, to_pil, write_picture
-from PIL import Image
+from diffsfsr.models.files import check_output, written
+from diffsfsr.models.pictures import WRITABLE, read_picture, to_pil, write_picture
+from PIL import Image, ImageCms
 
 
 @pytest.fixture
@@ -151,3 +153,82 @@ def test_unknown_format_is_refused(tmp_path, name):
 def test_missing_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="no folder .*out to write a.png into"):
         write_picture(tmp_path / "out" / "a.png", torch.zeros(3, 16, 16), "mini")
+
+
+def display_p3() -> bytes:
+    """A profile with the primaries of phones' Display P3 and sRGB's curve, as ICC.1:2022 lays it out."""
+    columns = {"rXYZ": (0.51512, 0.2412, -0.00105), "gXYZ": (0.29198, 0.69225, 0.04189),
+               "bXYZ": (0.1571, 0.06657, 0.78407), "wtpt": (0.9642, 1.0, 0.8249)}  # fmt: skip
+
+    def fixed(number: float) -> bytes:
+        return round(number * 65536).to_bytes(4, "big", signed=True)
+
+    curve = b"para" + bytes(4) + b"\0\3\0\0" + b"".join(map(fixed, (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)))
+    name = "Display P3".encode("utf-16-be")
+    text = b"mluc" + bytes(4) + (1).to_bytes(4, "big") + (12).to_bytes(4, "big") + b"enUS"
+    text += len(name).to_bytes(4, "big") + (28).to_bytes(4, "big") + name
+    tags = {key: b"XYZ " + bytes(4) + b"".join(map(fixed, value)) for key, value in columns.items()}
+    tags |= {"rTRC": curve, "gTRC": curve, "bTRC": curve, "desc": text, "cprt": text}
+    table, data, start = b"", b"", 128 + 4 + 12 * len(tags)
+    for key, value in tags.items():
+        table += key.encode() + (start + len(data)).to_bytes(4, "big") + len(value).to_bytes(4, "big")
+        data += value + bytes(-len(value) % 4)
+    size = (start + len(data)).to_bytes(4, "big")
+    head = size + bytes(4) + b"\4\0\0\0" + b"mntrRGB XYZ " + bytes(12) + b"acsp" + bytes(28) + fixed(0.9642) + fixed(1)
+    head += fixed(0.8249)
+    return head + bytes(128 - len(head)) + len(tags).to_bytes(4, "big") + table + data
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tiff"])
+def test_photos_of_phones_keep_their_colours(tmp_path, suffix):
+    """What Display P3 calls (234, 51, 35) is sRGB's (255, 0, 0); taken as sRGB it would be paler."""
+    lossless = {"webp": {"lossless": True}, "jpg": {"quality": 100, "subsampling": 0}}
+    path = tmp_path / f"a.{suffix}"
+    Image.new("RGB", (32, 32), (234, 51, 35)).save(path, icc_profile=display_p3(), **lossless.get(suffix, {}))
+    red = (read_picture(path)[:, 16, 16] + 1) * 127.5
+    assert (red - torch.tensor([255.0, 0, 0])).abs().max() < 5
+
+
+def test_pictures_in_srgb_and_with_a_profile_that_is_none_stay_as_they_are(picture, tmp_path):
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for profile in (srgb, b"no profile", display_p3()[:200]):
+        picture.save(tmp_path / "a.png", icc_profile=profile)
+        assert to_pil(read_picture(tmp_path / "a.png")).tobytes() == picture.tobytes()
+    picture.convert("L").save(tmp_path / "a.png", icc_profile=display_p3())  # of other colours than the picture
+    assert to_pil(read_picture(tmp_path / "a.png")).tobytes() == picture.convert("L").convert("RGB").tobytes()
+
+
+def test_floating_point_pictures_are_refused_in_words(tmp_path):
+    Image.fromarray(torch.rand(20, 20).numpy()).save(tmp_path / "a.tiff")
+    with pytest.raises(ValueError, match="a.tiff has floating-point pixels.*save it with 8 or 16 bits"):
+        read_picture(tmp_path / "a.tiff")
+
+
+def test_places_that_cannot_be_written_to_are_named(tmp_path):
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (20, 20)).save(photo)
+    (tmp_path / "link.png").symlink_to(photo)
+    (tmp_path / "folder.png").mkdir()
+    for path, message in (
+        (".", "want the name of a file"), (tmp_path, "is a folder, want a file to write, such as .*result.png"),
+        (tmp_path / "folder.png", "is a folder"), (tmp_path / "..", "want the name of a file"),
+        (tmp_path / ("x" * 240 + ".png"), "with 244 letters, want at most 200"), (tmp_path / "a\0b.png", "want the"),
+        (photo, "is one of the files that are read"), (tmp_path / "link.png", "is one of the files that are read"),
+        (tmp_path / "a.txt", "end the name in one of"), (tmp_path / "photo.png" / "a.png", "no folder"),
+    ):  # fmt: skip
+        with pytest.raises((ValueError, FileNotFoundError), match=message):
+            check_output(path, WRITABLE, [photo, tmp_path / "none.png"])
+    assert check_output(tmp_path / "new.PNG", WRITABLE, [photo]) == tmp_path / "new.PNG"
+    with pytest.raises((ValueError, FileNotFoundError), match="cannot write|cannot be written to|no folder"):
+        write_picture("/proc/a.png", torch.zeros(3, 16, 16), "mini")
+
+
+def test_a_picture_that_cannot_be_finished_leaves_nothing(tmp_path, picture):
+    picture.save(tmp_path / "a.png")
+    before = (tmp_path / "a.png").read_bytes()
+    with pytest.raises(ValueError):
+        write_picture(tmp_path / "a.jpg", torch.zeros(3, 70_000, 16), "mini")  # more than JPEG can have
+    with pytest.raises(RuntimeError), written(tmp_path / "a.png") as part:
+        part.write_text("half")
+        raise RuntimeError("stopped")
+    assert os.listdir(tmp_path) == ["a.png"] and (tmp_path / "a.png").read_bytes() == before

@@ -1,11 +1,13 @@
 """A ComfyUI in this process, without its server: COMFYUI or .comfyui/ComfyUI says where it is."""
 
 import asyncio
+import copy
 import importlib
 import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from uuid import uuid4
 
 import numpy as np
 import openpeople
@@ -115,3 +117,35 @@ def people():
         return torch.from_numpy(np.array(picture)).float()[None] / 255
 
     return photo
+
+
+@pytest.fixture
+def queue(host):
+    """queue(prompt): run a graph by the host's own executor, which keeps results; returns {node: what it shows}.
+
+    ValueError with the node's words where one fails. `queue.ran`: the nodes that the last run did not find kept.
+    """
+    sent = []
+    client = SimpleNamespace(
+        client_id="test", last_node_id=None, last_prompt_id=None, prompt_queue=None,
+        send_sync=lambda event, data, sid=None: sent.append((event, data)),
+    )  # fmt: skip
+    executor = host.execution.PromptExecutor(client, cache_args={"lru": 0, "ram": 16.0})  # as its main.py has it
+
+    def queue(prompt: dict) -> dict:
+        sent.clear()
+        prompt = copy.deepcopy(prompt)  # the executor writes into it
+        validated = host.execution.validate_prompt("test", prompt, None)
+        valid, error, outputs, node_errors = host.loop.run_until_complete(validated)
+        if not valid:
+            raise ValueError(f"{error} {node_errors}")
+        run = executor.execute_async(prompt, str(uuid4()), {"client_id": "test"}, outputs)
+        host.loop.run_until_complete(run)
+        failed = [data["exception_message"] for event, data in sent if event == "execution_error"]
+        if failed:
+            raise ValueError(failed[0])
+        kept = {node for event, data in sent if event == "execution_cached" for node in data["nodes"]}
+        queue.ran = set(prompt) - kept
+        return {data["node"]: data["output"] for event, data in sent if event == "executed" and data["output"]}
+
+    return queue

@@ -16,8 +16,13 @@ def load(host):
     return host.part("nodes.load")
 
 
+@pytest.fixture(scope="module")
+def folders(host):
+    return host.part("nodes.folders")
+
+
 @pytest.fixture
-def folder(host, load):
+def folder(host):
     """The user's own folder for checkpoints."""
     folder = host.base / "models" / "diffsfsr"
     folder.mkdir(exist_ok=True)
@@ -43,8 +48,8 @@ def save(host, path, untrained, **changes):
     host.part("models.network.checkpoint").save_checkpoint(path, config, parts, step=0)
 
 
-def test_only_checkpoints_are_on_the_list(choices, folder, load):
-    bundled = [name for name in load.BUNDLED if (load.ASSETS / name).is_file()]
+def test_only_checkpoints_are_on_the_list(choices, folder, folders):
+    bundled = [name for name in folders.BUNDLED if (folders.ASSETS / name).is_file()]
     (folder / "mine.safetensors").touch()
     (folder / "notes.txt").touch()
     assert choices() == [*bundled, "mine.safetensors"]
@@ -56,12 +61,12 @@ def test_a_file_of_the_user_goes_before_a_bundled_one_of_the_same_name(choices, 
     assert load.find("mini.safetensors") == folder / "mini.safetensors"
 
 
-def test_folders_that_the_user_named_stay(host, load, tmp_path):
-    folders, extensions = host.folder_paths.folder_names_and_paths["diffsfsr"]
+def test_folders_that_the_user_named_stay(host, folders, tmp_path):
+    known, extensions = host.folder_paths.folder_names_and_paths["diffsfsr"]
     host.folder_paths.folder_names_and_paths["diffsfsr"] = ([str(tmp_path)], set())
-    load.register_folders()
-    assert host.folder_paths.folder_names_and_paths["diffsfsr"] == ([str(tmp_path), *folders], {".safetensors"})
-    host.folder_paths.folder_names_and_paths["diffsfsr"] = (folders, extensions)
+    folders.register_folders()
+    assert host.folder_paths.folder_names_and_paths["diffsfsr"] == ([str(tmp_path), *known], {".safetensors"})
+    host.folder_paths.folder_names_and_paths["diffsfsr"] = (known, extensions)
 
 
 @pytest.mark.parametrize("name", ["other.safetensors", "../mini.safetensors", "/etc/hosts", "expressions.json", ""])
@@ -70,15 +75,16 @@ def test_names_that_are_not_on_the_list_are_refused(run, name):
         run("DiffSFSRLoad", checkpoint=name)
 
 
-def test_broken_and_foreign_files_are_refused_in_words(host, run, folder, untrained):
+def test_broken_and_foreign_files_are_refused_in_words(host, run, folder, choices, untrained):
     save(host, folder / "whole.safetensors", untrained)
     (folder / "cut.safetensors").write_bytes((folder / "whole.safetensors").read_bytes()[:5000])
     (folder / "text.safetensors").write_text("not a checkpoint")
     save(host, folder / "stranger.safetensors", untrained, recognisers=["nobody"])
     save(host, folder / "misfit.safetensors", untrained, heads=3, widths=[64, 64], recognisers=[])
+    choices()
     for name, message in (
         ("cut", "incomplete"),
-        ("text", "incomplete or no .safetensors"),
+        ("text", "incomplete, broken or no checkpoint"),
         ("stranger", 'the recogniser "nobody"'),
         ("misfit", "do not fit"),
     ):
@@ -134,9 +140,9 @@ print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before}))
 """
 
 
-def test_nodes_load_fast_and_run_without_diffusers(host, load):
+def test_nodes_load_fast_and_run_without_diffusers(host, folders):
     """In a process of its own: the tests' own modules have brought diffusers into this one."""
-    command = [sys.executable, "-c", ALONE, str(Path(host.folder_paths.__file__).parent), str(load.ASSETS.parent)]
+    command = [sys.executable, "-c", ALONE, str(Path(host.folder_paths.__file__).parent), str(folders.ASSETS.parent)]
     seconds, modules = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-2:]
     assert float(seconds) < 0.5
     assert {"diffusers", "accelerate", "cv2", "mediapipe"}.isdisjoint(modules.split())

@@ -153,6 +153,8 @@ def test_transparency_is_dropped_grey_is_repeated_and_broken_pictures_are_refuse
     with pytest.raises(ValueError, match="NaN"):
         extract(image / 0 * 0)
     with pytest.raises(ValueError, match="shape"):
+        extract(image[..., :2])
+    with pytest.raises(ValueError, match="the batch is empty"):
         extract(image[:0])
 
 

@@ -3,14 +3,7 @@ import json
 import pytest
 import torch
 from diffsfsr.models.codes import Expression
-from diffsfsr.models.expression.file import (
-    from_json,
-    from_landmarks,
-    from_values,
-    load_expression,
-    save_expression,
-    to_values,
-)
+from diffsfsr.models.expression.file import from_json, from_values, load_expression, own_name, save_expression
 from diffsfsr.models.faces.mesh import BLENDSHAPES
 from safetensors.torch import save_file
 
@@ -18,12 +11,6 @@ from safetensors.torch import save_file
 @pytest.fixture
 def expression(generator):
     return Expression(torch.rand(2, 51, generator=generator) * 2 - 1, "one \u00e9 two")
-
-
-def face(left=0.0, right=100.0, **values):
-    """A face of ComfyUI core's FACE_LANDMARKS, its other fields left out."""
-    shapes = dict.fromkeys(("_neutral", *BLENDSHAPES), 0.1) | values
-    return {"bbox_xyxy": [left, 0.0, right, 100.0], "blendshapes": shapes, "score": 0.9}
 
 
 def channel(expression, name, row=0):
@@ -49,7 +36,7 @@ def test_foreign_and_broken_files_are_refused(tmp_path, expression):
     with pytest.raises(ValueError, match=r'foreign\.safetensors is no expression of this pack \(format "None"'):
         load_expression(tmp_path / "foreign.safetensors")
     save_file({"other": code}, tmp_path / "other.safetensors", metadata=kind)
-    with pytest.raises(ValueError, match='want one float32 tensor "code"'):
+    with pytest.raises(ValueError, match=r'want "code" float32 \(n, 51\); save the expression'):
         load_expression(tmp_path / "other.safetensors")
     shuffled = json.dumps(BLENDSHAPES[::-1])
     save_file({"code": code}, tmp_path / "order.safetensors", metadata=kind | {"blendshapes": shuffled})
@@ -57,13 +44,11 @@ def test_foreign_and_broken_files_are_refused(tmp_path, expression):
         load_expression(tmp_path / "order.safetensors")
 
 
-def test_names_and_values_give_an_expression_and_come_back():
+def test_names_and_values_give_an_expression():
     made = from_values({"jawOpen": 0.4, "mouthSmile": 0.5, "browDownLeft": -0.2}, "mine")
     assert made.code.shape == (1, 51) and made.name == "mine"
     assert channel(made, "mouthSmileLeft") == channel(made, "mouthSmileRight") == 0.5
-    values = to_values(made)
-    assert values == {"jawOpen": 0.4, "mouthSmileLeft": 0.5, "mouthSmileRight": 0.5, "browDownLeft": -0.2}
-    assert torch.equal(from_values(values).code, made.code)
+    assert channel(made, "jawOpen") == pytest.approx(0.4) and made.code.count_nonzero() == 4 and made.unknown == ()
     assert torch.equal(from_values({}).code, torch.zeros(1, 51))
 
 
@@ -83,6 +68,11 @@ def test_a_json_file_is_an_expression_too(tmp_path):
         ('{"jawOpen": 1.4}', r"got jawOpen 1.4 in mine, want differences from neutral, -1 to 1"),
         ('{"jawOpen": NaN}', 'got nan for "jawOpen"'),
         ('{"mouthSmile": 0.1, "mouthSmileLeft": 0.1}', "twice"),
+        ('{"jawOpen": 0.1, "jaw_open": 0.1}', 'got "jawOpen" in mine twice, with the second time as "jaw_open"'),
+        ('{"jawOpen": ' + "9" * 400 + "}", 'got inf for "jawOpen"'),
+        ('{"jawOpen": {"a": ' * 50_000, "nested too deep"),
+        ('{"' + "x" * 500_000 + '": 0.1}', 'got blendshape "xxx.*xxx[.]{3}" in mine'),
+        (" " * 2_000_000, "got 2,000,000 characters in mine"),
     ],
 )
 def test_mistakes_in_names_and_values_are_named(text, message):
@@ -90,39 +80,34 @@ def test_mistakes_in_names_and_values_are_named(text, message):
         from_json(text, "mine")
 
 
-def test_a_row_that_is_not_there_is_refused(expression):
-    with pytest.raises(ValueError, match="got row 2 of 2 expressions, want 0 to 1"):
-        to_values(expression, 2)
+@pytest.mark.parametrize("name, own", [
+    ("eyeBlinkLeft", "eyeBlinkLeft"), ("eye_blink_left", "eyeBlinkLeft"), ("EyeBlink_L", "eyeBlinkLeft"),
+    ("EYEBLINKLEFT", "eyeBlinkLeft"), ("blendShape1.eyeBlink_r", "eyeBlinkRight"), ("brow_inner_up", "browInnerUp"),
+    ("eye-blink", "eyeBlink"), ("tongueOut", None), ("_neutral", None), ("", None), ("jaw" * 100, None),
+])  # fmt: skip
+def test_names_of_other_tools_are_folded_to_ours(name, own):
+    assert own_name(name) == own
 
 
-def test_landmarks_give_one_row_a_frame_that_of_the_largest_face():
-    neutral = torch.full((51,), 0.1)
-    frames = [[face(jawOpen=0.2), face(right=300.0, jawOpen=0.7)], [face()]]
-    read = from_landmarks({"frames": frames, "image_size": (480, 640)}, neutral)
-    assert read.code.shape == (2, 51)
-    assert channel(read, "jawOpen", 0) == pytest.approx(0.6)
-    assert torch.equal(read.code[1], torch.zeros(51))
+def test_other_tools_files_are_read_and_what_they_know_besides_is_listed():
+    """MediaPipe's own 52, ARKit's 52."""
+    for extra in ("_neutral", "tongueOut"):
+        read = from_values({extra: 0.3} | dict.fromkeys(BLENDSHAPES, 0.25))
+        assert read.unknown == (extra,) and torch.equal(read.code, torch.full((1, 51), 0.25))
 
 
-def test_landmarks_are_corrected_by_the_persons_own_neutral():
-    own = from_landmarks({"frames": [[face(mouthSmileLeft=0.6)]]}, torch.zeros(51)).code[0]
-    read = from_landmarks({"frames": [[face(mouthSmileLeft=0.8)]]}, own)
-    assert channel(read, "mouthSmileLeft") == pytest.approx(0.2)
-    assert read.code.count_nonzero() == 1
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_files_in_other_encodings_are_read(tmp_path, encoding):
+    (tmp_path / "wide.json").write_text('{"jawOpen": 0.4}', encoding=encoding)
+    assert channel(load_expression(tmp_path / "wide.json"), "jawOpen") == pytest.approx(0.4)
+    assert channel(from_json("\ufeff" + '{"jawOpen": 0.4}'), "jawOpen") == pytest.approx(0.4)
 
 
-@pytest.mark.parametrize(
-    "landmarks, message",
-    [
-        ({}, "got no face landmarks"),
-        ({"frames": []}, "got no face landmarks"),
-        ({"frames": [[face()], []]}, "no face in frame 1 of 2 of the face landmarks; lower the confidence"),
-        ({"frames": [[{"bbox_xyxy": [0, 0, 1, 1]}]]}, "frame 0 have no blendshapes"),
-        ({"frames": [[face() | {"blendshapes": {"jawOpen": 0.1}}]]}, "frame 0 lack 50 blendshapes, such as browDown"),
-        ({"frames": [[face(jawOpen=float("nan"))]]}, "got jawOpen nan in frame 0 of the face landmarks"),
-        ({"frames": [[face(jawOpen=1.2)]]}, "got jawOpen 1.2 in frame 0 of the face landmarks"),
-    ],
-)
-def test_landmarks_that_cannot_be_used_are_refused(landmarks, message):
-    with pytest.raises(ValueError, match=message):
-        from_landmarks(landmarks, torch.zeros(51))
+def test_numbers_that_no_face_has_are_refused_when_read_and_when_written(tmp_path, expression):
+    with pytest.raises(ValueError, match="got numbers up to 100 in the expression, want .* -2 to 2"):
+        save_expression(tmp_path / "a.safetensors", Expression(torch.full((1, 51), 100.0)))
+    kind = {"format": "diffsfsr-expression-1", "blendshapes": json.dumps(BLENDSHAPES)}
+    for value, message in ((-3.0, "got numbers up to 3 in b"), (torch.inf, "NaN or infinite")):
+        save_file({"code": torch.full((1, 51), value)}, tmp_path / "b.safetensors", metadata=kind)
+        with pytest.raises(ValueError, match=message):
+            load_expression(tmp_path / "b.safetensors")

@@ -59,11 +59,11 @@ def test_there_are_135_labels_in_the_frozen_order(library):
 
 
 def test_labels_are_read_without_torch():
-    source = Path(__file__).parents[3] / "models" / "expression" / "labels.py"
+    cli = Path(__file__).parents[3] / "cli.py"
     program = (
-        "import runpy, sys\n"
-        f"labels = runpy.run_path({str(source)!r})['read_labels']({str(TABLE)!r})\n"
-        "assert len(labels) == 135 and 'torch' not in sys.modules"
+        f"import runpy, sys; runpy.run_path({str(cli)!r})\n"
+        "from diffsfsr.models.expression.labels import read_labels\n"
+        f"assert len(read_labels({str(TABLE)!r})) == 135 and 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
 
@@ -245,7 +245,7 @@ def test_a_file_that_is_no_library_is_refused(tmp_path, table):
     with pytest.raises(FileNotFoundError, match=r"no expression library .*missing\.json"):
         ExpressionLibrary.load(tmp_path / "missing.json")
     (tmp_path / "broken.json").write_text("{")
-    with pytest.raises(ValueError, match=r"broken\.json, want an expression library in JSON"):
+    with pytest.raises(ValueError, match=r"broken\.json as JSON .*; want the expression library in JSON"):
         read_labels(tmp_path / "broken.json")
     content, load = table
     content["format"] = 2

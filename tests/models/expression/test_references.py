@@ -54,7 +54,7 @@ def test_a_file_that_is_none_is_refused(tmp_path):
     (tmp_path / FILE).write_bytes(b"nothing")
     with pytest.raises(ValueError, match="cannot read the reference pictures"):
         References.load(tmp_path / FILE)
-    with pytest.raises(ValueError, match="holds no references of this version"):
+    with pytest.raises(ValueError, match="cannot read|is no reference pictures of this pack"):
         References.load(ASSETS / "mean_face.safetensors")
 
 

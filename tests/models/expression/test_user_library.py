@@ -124,7 +124,10 @@ def test_an_unknown_label_names_those_that_are_near(poses):
 
 
 def test_folders_and_names_that_cannot_be_used_are_refused(tmp_path, folder, out, mesh):
+    out.with_suffix(".part").mkdir()
     for arguments, error, message in [
+        ((folder, out.with_suffix(".part")), ValueError, "want a name that ends in .safetensors"),
+        ((folder, tmp_path / ("x" * 240 + ".safetensors")), ValueError, "with 252 letters, want at most 200"),
         ((tmp_path / "none", out), FileNotFoundError, "no folder .*none; want one with a folder for each label"),
         ((folder, out.with_suffix(".json")), ValueError, "want a name that ends in .safetensors"),
         ((folder, tmp_path / "no" / "mine.safetensors"), FileNotFoundError, "no folder .* make it first"),
@@ -139,13 +142,41 @@ def test_files_that_are_no_library_are_refused(tmp_path, out):
     with pytest.raises(FileNotFoundError, match="no library .* make it: python cli.py library build"):
         UserLibrary.load(out)
     out.write_bytes(b"nothing")
-    with pytest.raises(ValueError, match=r"cannot use mine\.safetensors as a library"):
+    with pytest.raises(ValueError, match=r"cannot read the library mine\.safetensors.*Build it again"):
         UserLibrary.load(out)
     save_file({"pose": torch.zeros(1, 3)}, out)
-    with pytest.raises(ValueError, match='its format is "None", want "diffsfsr-library-1"'):
+    with pytest.raises(ValueError, match='no library of this pack .format "None", want "diffsfsr-library-1"'):
         UserLibrary.load(out)
     state = {"blendshapes": BLENDSHAPES, "photos": ["joy/a"], "rejected": {}, "stamps": {}}
     metadata = {"format": "diffsfsr-library-1", "library": json.dumps(state)}
     save_file({"pose": torch.zeros(2, 3), "blendshapes": torch.zeros(2, 51)}, out, metadata=metadata)
-    with pytest.raises(ValueError, match="its readings are not of 1 photos"):
+    with pytest.raises(ValueError, match="the readings in mine.safetensors are not those of the photos"):
+        UserLibrary.load(out)
+
+
+def test_a_library_that_is_complete_is_not_written_again(folder, out, mesh):
+    """So that it may lie in a folder that cannot be written to."""
+    last(build(folder, out, mesh))
+    written = out.stat().st_mtime_ns, out.stat().st_ino, out.with_suffix(".json").stat().st_ino
+    assert last(build(folder, out, mesh)).kept == 3
+    assert (out.stat().st_mtime_ns, out.stat().st_ino, out.with_suffix(".json").stat().st_ino) == written
+    (folder / "joy" / "P002.png").unlink()
+    assert last(build(folder, out, mesh)).kept == 2 and UserLibrary.load(out).count("joy") == 1
+
+
+@pytest.mark.parametrize("change, message", [
+    ({"photos": ["joy/a", "joy/a"]}, "not those of the photos"), ({"photos": [1, 2]}, "not those of the photos"),
+    ({"photos": None}, "not those of the photos"), ({"rejected": []}, "does not say which photos it left out"),
+    ({"stamps": {"joy/a": 3}}, "does not say which photos"), ({"blendshapes": {}}, "other blendshapes"),
+])  # fmt: skip
+def test_what_a_library_says_of_its_photos_is_checked(out, change, message):
+    state = {"blendshapes": BLENDSHAPES, "photos": ["joy/a", "joy/b"], "rejected": {}, "stamps": {}} | change
+    tensors = {"pose": torch.zeros(2, 3), "blendshapes": torch.zeros(2, 51)}
+    save_file(tensors, out, metadata={"format": "diffsfsr-library-1", "library": json.dumps(state)})
+    with pytest.raises(ValueError, match=message):
+        UserLibrary.load(out)
+    good = json.dumps(state | {"photos": ["joy/a", "joy/b"], "rejected": {}, "stamps": {}, "blendshapes": BLENDSHAPES})
+    save_file(tensors | {"blendshapes": torch.full((2, 51), 7.0)}, out,
+              metadata={"format": "diffsfsr-library-1", "library": good})  # fmt: skip
+    with pytest.raises(ValueError, match="readings outside of 0 to 1"):
         UserLibrary.load(out)

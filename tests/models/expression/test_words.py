@@ -135,7 +135,7 @@ def test_mistakes_in_the_table_are_named(table, tmp_path):
         ({"words": {"smug": {"prid": 0.9}}}, 'got "prid": 0.9 for "smug"'),
         ({"words": {"smug": {"pride": 2}}}, 'got "pride": 2 for "smug"'),
         ({"words": {}, "degrees": {"very": 3}}, 'got 3 for "very"'),
-        ({"format": 2}, "want a table of synonyms of format 1"),
+        ({"format": 2}, "got the table of synonyms in format 2, want 1"),
     ]:
         content |= change
         with pytest.raises(ValueError, match=message):
@@ -143,7 +143,7 @@ def test_mistakes_in_the_table_are_named(table, tmp_path):
     with pytest.raises(FileNotFoundError, match="no table of synonyms"):
         Words.load(tmp_path / "missing.json", LABELS)
     (tmp_path / "broken.json").write_text("{")
-    with pytest.raises(ValueError, match="want a table of synonyms in JSON"):
+    with pytest.raises(ValueError, match="broken.json as JSON .*want the table of synonyms"):
         Words.load(tmp_path / "broken.json", LABELS)
 
 

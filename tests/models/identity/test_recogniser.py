@@ -52,14 +52,14 @@ def test_broken_files_are_refused(small, tmp_path):
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(ValueError, match="cannot read the recogniser .*small.safetensors"):
         Recogniser.load(path)
-    with pytest.raises(ValueError, match="cannot read the recogniser .*none.safetensors"):
+    with pytest.raises(FileNotFoundError, match="no recogniser file .*none.safetensors"):
         Recogniser.load(tmp_path / "none.safetensors")
 
 
 def test_foreign_files_are_refused(tmp_path):
     path = tmp_path / "foreign.safetensors"
     save_file({"x": torch.zeros(1)}, path)
-    with pytest.raises(ValueError, match='has format "None", want "diffsfsr-recogniser-1"'):
+    with pytest.raises(ValueError, match='no recogniser of this pack .format "None", want "diffsfsr-recogniser-1"'):
         Recogniser.load(path)
 
 

@@ -53,8 +53,14 @@ def test_unknown_and_missing_keys_are_named():
     ({"planes": ("mask", "depth")}, r"got the planes \('mask', 'depth'\), want some of mask, background, selfie"),
     ({"planes": ("mask", "mask")}, "each once"),
     ({"pose_scale": (0.05,)}, r"got pose_scale \(0.05,\)"),
-    ({"mask_margins": (0.1, 0.2)}, "dilation, chin, forehead"),
+    ({"mask_margins": (0.1, 0.2)}, r"got mask_margins \(0.1, 0.2\).* want tuple\[float, float, float\]"),
     ({"attention": (True,)}, "got 1 attention flags for 2 levels"),
+    ({"widths": (32, "64")}, "got widths .* want tuple"), ({"widths": 32}, "got widths 32"),
+    ({"widths": (33, 64)}, "multiples of 32"), ({"layers": 10**9}, "got layers 1000000000"),
+    ({"layers": True}, "got layers True"), ({"heads": 0}, "got heads 0"), ({"name": None}, "got name None"),
+    ({"latent_scale": float("nan")}, "got latent_scale nan"), ({"latent_scale": 0}, "got latent_scale 0"),
+    ({"recognisers": ("../../secret",)}, "got the name '../../secret'"), ({"recognisers": "resnet"}, "got recognisers"),
+    ({"latent_rgb": ((1, 2),)}, "got latent_rgb"), ({"latent_rgb": ((1.0, 2.0, 3.0),)}, "1 rows of latent_rgb"),
 ])  # fmt: skip
 def test_values_that_cannot_be_are_refused(changes, words):
     with pytest.raises(ValueError, match=words):
