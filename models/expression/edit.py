@@ -6,7 +6,7 @@ Slider values are in the mesh's readings, as the labels are: what the mesh reads
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -99,7 +99,7 @@ def scale(expression: Expression, intensity: float) -> Expression:
         return Expression(torch.zeros_like(expression.code), "neutral")
     if intensity == 1:
         return expression
-    return Expression((expression.code * intensity).clamp(-1, 1), expression.name)
+    return replace(expression, code=(expression.code * intensity).clamp(-1, 1))
 
 
 def mix(first: Expression, second: Expression, weight: float = 0.5) -> Expression:
