@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -36,12 +37,15 @@ def add(commands: Commands) -> None:
 def generate(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
+    from ..models.files import check_output
     from ..models.network.unused import left_out
-    from ..models.pictures import check_output, read_picture, to_pil, write_picture
+    from ..models.pictures import WRITABLE, read_picture, write_copy, write_picture
 
     started = time.perf_counter()
-    check_output(args.output)
-    photos = [read_picture(path) for path in args.identity.split(",")]
+    # a name may have a comma in it, too
+    paths = [args.identity] if os.path.isfile(args.identity) else args.identity.split(",")
+    check_output(args.output, WRITABLE, [*paths, args.expression, args.background])
+    photos = [read_picture(path) for path in paths]
     scene = read_picture(args.background)
     with left_out(alone=Path(sys.argv[0]).name == "cli.py"):
         from ..models import DiffSFSR  # takes seconds: not before the pictures are known to be there
@@ -59,7 +63,7 @@ def generate(args: argparse.Namespace) -> None:
             raise
         print(f"nothing is drawn: {error}", file=sys.stderr)
         if args.without_face == PASS_THROUGH:
-            to_pil(scene).save(args.output)
+            write_copy(args.output, scene)
         return
     with tqdm(total=args.steps, disable=not sys.stderr.isatty()) as bar:
         pictures, _ = model.generate(
@@ -90,6 +94,7 @@ def read_expression(model, source: str, intensity: float):
     path = Path(source)
     if path.suffix.lower() not in (".json", ".safetensors"):
         return model.expression(read_picture(path) if path.suffix else source, intensity=intensity)
-    if not path.is_file():
-        raise FileNotFoundError(f"no expression file {path}; check the path")
-    return scale(load_expression(path), intensity)
+    loaded = load_expression(path)
+    if loaded.unknown:
+        print(f"left out of {path.name}, since they mean nothing here: {', '.join(loaded.unknown)}", file=sys.stderr)
+    return scale(loaded, intensity)

@@ -11,8 +11,6 @@ from .codes import Background, CutOut, Expression, Identity, repeat_background
 from .compositing import paste_faces
 from .conditions import Conditions
 from .encoders import Encoders, Tokens
-from .expression.edit import scale
-from .expression.file import load_expression
 from .faces.choice import STOP
 from .faces.task_file import find_task_file
 from .network.autoencoder import build_autoencoder
@@ -21,7 +19,6 @@ from .network.config import PICTURES
 from .network.denoiser import Denoiser, shrink_plane
 from .network.sampling import Predictor, SamplingStep, ddim, guide, noise_for, start
 from .network.schedule import Schedule
-from .pictures import read_picture
 
 
 class DiffSFSR:
@@ -61,13 +58,6 @@ class DiffSFSR:
         if isinstance(picture_or_label, str):
             return self.encoders.label(picture_or_label, intensity=intensity)
         return self.encoders.expression(picture_or_label, intensity=intensity)
-
-    def read_expression(self, source: str | Path, intensity: float = 1.0) -> Expression:
-        """A label, a picture's path, or that of a file with an expression: .safetensors, or .json of blendshapes."""
-        path = Path(source)
-        if path.suffix.lower() in (".json", ".safetensors"):
-            return scale(load_expression(path), intensity)
-        return self.expression(read_picture(path) if path.suffix else str(source), intensity)
 
     def background(self, picture: Tensor, choose: str = "largest", without_face: str = STOP) -> Background:
         """picture (3, H, W) or (P, 3, H, W) in [-1, 1]; without_face: as in Encoders.background"""
