@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..frames import pixel_centres, resample
 from .bands import blur, halve, join, over_face, split
-from .light import calm, from_log, harmonics_of, relight, to_log
+from .light import calm, from_log, harmonics_of, relight, to_log, unlike_cloth
 from .topology import OUTLINE
 from .warp import Warped, region
 
@@ -26,6 +26,7 @@ FAR = 0.02  # an expression that moves a point by this part of the face's height
 FAR_INSIDE = 0.06  # and for the inside of a mouth one that changes its height by this part of its width
 GRAIN = 3  # so many fine bands get the scene's contrast
 GAINS = (0.6, 1.8)  # but not more than this is changed
+VARIETY = 0.02  # of colours in a face, levels of [-1, 1]; a photo in colour has more
 FACING = 0.2  # least trust in the scene's own face where its light is read
 FOLLOW = 0.1  # of the crop's side: how far the surroundings go along with the outline
 
@@ -56,15 +57,18 @@ def compose(layers: Layers, around: Tensor, appearance: float = 1.0) -> Tensor:
     bare = (1 - 2 * blur((mouth + eyes + lips).clamp(0, 1), size / 64)).clamp(min=0)  # where skin lies
     photo, scene = (_filled(layer, around) for layer in (layers.photo, layers.scene))
     lit = bare * layers.scene.trust.clamp(min=FACING) * layers.scene.cover
+    cloth = unlike_cloth(scene, lit)
+    lit = lit * cloth
     harmonics = harmonics_of(target, size)
     skin = lit * layers.photo.trust
-    photo = calm(relight(photo, scene, skin, harmonics), scene, bare * layers.scene.cover)
+    photo = calm(relight(photo, scene, skin, harmonics), scene, bare * cloth * layers.scene.cover)
     painted = scene
     if layers.painted is not None:
         painted = relight(_filled(layers.painted, around), scene, lit * layers.painted.cover, harmonics)
     closed = 0 if layers.painted is None else mouth * (1 - inside)  # where the painter opens or shuts the mouth
     share = appearance * layers.photo.trust * (1 - closed)
     face = from_log(_mix(*map(to_log, (photo, painted, scene)), share, near, skin))
+    face = _no_more_colour(face, layers.scene.picture, lit)
     edge = _face_edge(layers.photo)
     return torch.lerp(around, face, edge)
 
@@ -91,6 +95,16 @@ def surroundings(scene: Tensor, was: Tensor, now: Tensor, mask: Tensor) -> Tenso
     points = pixel_centres(size, size, scene) + shift.permute(0, 2, 3, 1)
     moved = resample(scene, points, torch.ones(len(scene)), mode="sharp")
     return torch.where(mask > 0, torch.lerp(scene, moved, mask), scene)
+
+
+def _no_more_colour(face: Tensor, scene: Tensor, skin: Tensor) -> Tensor:
+    """A grey scene's face is grey, a toned one's has its tone alone: no more variety of colour than where skin lies."""
+    own, other = (x - x.mean(1, keepdim=True) for x in (face, scene))
+    total = skin.sum((2, 3), keepdim=True).clamp(min=1e-6)
+    tone = (other * skin).sum((2, 3), keepdim=True) / total
+    variety = ((other - tone).square().sum(1, keepdim=True) * skin).sum((2, 3), keepdim=True) / total
+    share = (variety.sqrt() / VARIETY).clamp(0, 1)
+    return face + (1 - share) * (tone - own)
 
 
 def _nearness(layers: Layers, size: int) -> Tensor:

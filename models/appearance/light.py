@@ -23,6 +23,8 @@ LOCAL, WIDE = (
 )  # reach of the slow field with much and with little skin, parts of the side
 FLAT = 0.15  # share of skin below which the wide field takes over
 NEAR, CALM = 12 / 512, 0.5
+PALE = 0.002  # square of a saturation, in logarithms, below which a photo is grey
+CLOTH = 0.6  # logarithm of red over blue by which cloth differs from skin
 SKIN = 0.6  # what has this part of the skin's saturation is skin
 STRONGEST = 1.2  # logarithm that light is changed by at most
 BEND = 0.01  # ridge on the slope of the light over normals, and 30 times that on its bend
@@ -71,12 +73,24 @@ def calm(texture: Tensor, scene: Tensor, bare: Tensor) -> Tensor:
     return (texture + 1) * (-CALM * bare * away).exp() - 1
 
 
+def unlike_cloth(scene: Tensor, skin: Tensor) -> Tensor:
+    """(B, 1, S, S) 0..1: less for what is much bluer than the skin, such as a mask. Arguments as of relight()."""
+    size = scene.shape[-1]
+    logs, weight = (F.interpolate(x, size=(COARSE, COARSE), mode="area") for x in (to_log(scene, BLACK), skin))
+    warmth = logs[:, :1] - logs[:, 2:]
+    kept = torch.where(weight > 0.1, warmth, torch.nan).flatten(1)
+    usual = kept.nanquantile(0.75, dim=1).nan_to_num()[:, None, None, None]
+    alike = torch.exp(-((usual - warmth).clamp(min=0) / CLOTH).square())
+    return F.interpolate(alike, size=(size, size), mode="bilinear", align_corners=False)
+
+
 def _like_skin(texture: Tensor, skin: Tensor) -> Tensor:
     """(B, 1, S, S) 0..1: how far a pixel has the skin's colour; others keep their own, and get no brighter one."""
     colour = to_log(texture, BLACK)
     colour = colour - colour.mean(1, keepdim=True)
     mean = (colour * skin).sum((2, 3), keepdim=True) / skin.sum((2, 3), keepdim=True).clamp(min=1e-6)
-    alike = (colour * mean).sum(1, keepdim=True) / mean.square().sum(1, keepdim=True).clamp(min=1e-6)
+    alike = (colour * mean).sum(1, keepdim=True) + PALE  # all of a grey photo is skin
+    alike = alike / (mean.square().sum(1, keepdim=True) + PALE)
     return blur((alike / SKIN).clamp(0, 1), texture.shape[-1] / 256)
 
 

@@ -140,3 +140,42 @@ def test_a_morph_lies_between(person, face_mesh, acted):
     torch.testing.assert_close(half.points, (first.points + second.points) / 2)
     read = face_mesh.find(half.photos[0], limit=1)[0].points
     assert (read[:, :2] - half.points[0, :, :2]).norm(dim=-1).mean() < 8
+
+
+def face_pixels(background, result):
+    inner = torch.nn.functional.interpolate(background.mask, scale_factor=4)[0, 0] > 0
+    return result[:, inner]
+
+
+def test_a_grey_scene_gets_a_grey_face(finisher, background, person):
+    grey = background.pictures.mean(1, keepdim=True).expand(-1, 3, -1, -1)
+    scene = dataclasses.replace(
+        background, pictures=grey, crop=background.crop.mean(1, keepdim=True).expand(-1, 3, -1, -1)
+    )
+    pixels = face_pixels(scene, finish(finisher, scene, person, painted=background.crop)[0])
+    assert (pixels - pixels.mean(0)).abs().max() < 2 / 127.5  # one of 255 levels
+
+
+def test_a_grey_photo_gets_the_scenes_skin(finisher, background, person):
+    (own,) = person.appearances
+    pale = own.pictures.float().mean(1, keepdim=True).expand(-1, 3, -1, -1).to(torch.uint8)
+    grey = dataclasses.replace(person, appearances=(Appearance(pale, own.points, own.blendshapes),))
+    before, after = (
+        face_pixels(background, x).mean(1) for x in (around(background)[0], finish(finisher, background, grey)[0])
+    )
+    assert (after[0] - after[2]) > 0.5 * (before[0] - before[2]) > 0  # red over blue
+
+
+def test_a_mask_over_the_face_is_not_its_light(finisher, background, person):
+    blue = torch.tensor([-0.3, 0.1, 0.6])[:, None, None]
+    picture, points = background.pictures.clone(), background.points[0]
+    back = torch.linalg.inv(torch.cat([background.matrix[0], torch.tensor([[0.0, 0, 1]])]))
+    nose, chin, left, right = (
+        (back[:2, :2] @ points[i, :2] + back[:2, 2]).round().int().tolist() for i in (4, 152, 132, 361)
+    )
+    picture[0, :, nose[1] : chin[1], left[0] : right[0]] = blue
+    worn = dataclasses.replace(background, pictures=picture)
+    plain, masked = (
+        finish(finisher, scene, person)[0][:, 300:330, 200:312].mean((1, 2)) for scene in (background, worn)
+    )
+    assert (masked[0] - masked[2]) > 0.5 * (plain[0] - plain[2])
