@@ -38,6 +38,7 @@ class Encoding:
     mirror: bool = True  # take each picture mirrored as well
     variations: int = 1  # how often each picture is taken: from the second time on, its colours are changed, too
     seed: int = 0
+    bfloat16: bool | None = None  # compute in it; None: where the machine is fast in it
 
     @property
     def device(self) -> torch.device:
@@ -124,7 +125,7 @@ def encode(
         x, scene = random_tones(torch.cat([x, scene], dim=-1), generator).chunk(2, dim=-1)
     fill = random_tones(light_on_face(scene, mask), generator) if encoding.light else 0.0
     device = encoding.device
-    with autocast(device):
+    with autocast(device, encoding.bfloat16):
         removed = remove_face(scene, mask, fill)
         both = encoding.autoencoder.encode(torch.cat([x, removed]).to(device)).latent_dist.mode()
     latents, background = both.half().cpu().chunk(2)

@@ -31,7 +31,8 @@ def begin(run: Run, settings: DecoderTraining) -> Part:
         raise ValueError(
             f"got {settings.begin.name}, trained with packs alone, want one with a recogniser of this pack"
         )
-    data = encoded(photos, start.encoding(mirror=False), run.out / "dataset.safetensors")
+    encoding = start.encoding(mirror=False, bfloat16=settings.bfloat16)
+    data = encoded(photos, encoding, run.out / "dataset.safetensors")
     before = copy.deepcopy(model.state_dict())
 
     def export(step: Step) -> None:

@@ -69,7 +69,7 @@ class Grid:
         whole = DiffSFSR(self.encoders, model.denoiser, autoencoder)
         columns = []
         for seed, triple in enumerate(self.triples):
-            _, crops = whole.generate(triple.identity, triple.expression, triple.background, steps=STEPS, seed=seed)
+            crops = whole.paint(triple.identity, triple.expression, triple.background, steps=STEPS, seed=seed)
             size = crops.shape[-1]
             selfie = F.interpolate(triple.selfie[None], size=(size, size), mode="bilinear", align_corners=False)
             columns.append(torch.cat([selfie[0].cpu(), triple.background.crop[0].cpu(), crops[0].cpu()], dim=1))

@@ -32,7 +32,8 @@ def begin(run: Run, settings: Training) -> Part:
     place = run.place
     start = read_start(settings.begin, settings.autoencoder, settings.recogniser, frame_of(run.data)).to(place.device)
     with place.main_process_first():
-        data = encoded(run.data, start.encoding(variations=settings.variations), run.out / "dataset.safetensors")
+        encoding = start.encoding(variations=settings.variations, bfloat16=settings.bfloat16)
+        data = encoded(run.data, encoding, run.out / "dataset.safetensors")
     scale = start.config.latent_scale
     rgb, bias = fit_preview(data.latents[:96].float().to(place.device) * scale, start.autoencoder, scale)
     config = dataclasses.replace(start.config, latent_rgb=rgb, latent_rgb_bias=bias)

@@ -50,7 +50,7 @@ class Start:
         return self
 
     def encoding(self, **varied) -> Encoding:
-        """How its networks want their pictures. varied: mirror, variations, seed"""
+        """How its networks want their pictures. varied: mirror, variations, seed, bfloat16"""
         return Encoding(self.autoencoder, self.recognisers, self.config.keeps_light, **varied)
 
 
