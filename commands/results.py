@@ -18,7 +18,7 @@ def add(commands: Commands) -> None:
     sub.add_argument("--checkpoint", default="mini")
 
     sub = commands.add(verify, "tell test people apart: verification, retrieval, drift with expression, by recogniser")
-    sub.add_argument("--data", type=Path, required=True, nargs="+", help="all prepared folders that were trained on")
+    sub.add_argument("--data", type=Path, required=True, nargs="+", help="prepared folders, for their test people")
     sub.add_argument("--recognisers", type=Path, nargs="+", help="files, or insightface packs; left out, the bundled")
     sub.add_argument("--shares", type=float, nargs="+", help="of each in the compound's cosine; left out, equal ones")
     sub.add_argument("--fit", action="store_true", help="choose the shares on the training people")
@@ -28,7 +28,7 @@ def add(commands: Commands) -> None:
 
     sub = commands.add(reconstruct, "what the autoencoder alone loses, on test people's photos")
     sub.add_argument("--checkpoint", default="mini")
-    sub.add_argument("--data", type=Path, required=True, nargs="+", help="all prepared folders that were trained on")
+    sub.add_argument("--data", type=Path, required=True, nargs="+", help="prepared folders, for their test people")
     sub.add_argument("--limit", type=int, default=256, help="photos, about")
 
     sub = commands.add(nearest, "the nearest training photo to each face in pictures, by the judge")

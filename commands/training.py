@@ -26,7 +26,7 @@ def add(commands: Commands) -> None:
 
     sub = commands.add(estimates, "error of the estimates of z_0 on test people, by range of t")
     sub.add_argument("--checkpoint", type=Path, required=True, help="with a run's state.pt beside it, raw weights too")
-    sub.add_argument("--data", type=Path, required=True, nargs="+", help="all prepared folders that were trained on")
+    sub.add_argument("--data", type=Path, required=True, nargs="+", help="prepared folders, for their test people")
     sub.add_argument("--limit", type=int, default=256, help="photos")
     sub.add_argument("--seed", type=int, default=0)
     sub.add_argument("--out", type=Path, help="CSV to which rows are added")
