@@ -25,6 +25,7 @@ def list_nodes() -> list[type[io.ComfyNode]]:
         DiffSFSRLoadExpression,
         DiffSFSRSaveExpression,
     )
+    from .finish import DiffSFSRFinish
     from .folders import register_folders
     from .guidance import DiffSFSRGuider
     from .identity import DiffSFSREncodeIdentity
@@ -55,6 +56,7 @@ def list_nodes() -> list[type[io.ComfyNode]]:
         DiffSFSRConditioning,
         DiffSFSRGuider,
         DiffSFSRSampler,
+        DiffSFSRFinish,
         DiffSFSRPasteFaceBack,
         DiffSFSRFaceReport,
         DiffSFSRSavePortrait,

@@ -76,6 +76,16 @@ def outlined(crops: Tensor, mask: Tensor) -> Tensor:
     return torch.where(line, crops.new_tensor(LINE), crops)
 
 
+def check_crops(crops: Tensor, scene: Scene) -> None:
+    """ValueError unless the crops (B, kS, kS, C) can be those of the scene's faces."""
+    faces, size = len(scene.index), scene.crop.shape[-1]
+    height, width = crops.shape[1:3]
+    if height != width or width < size:
+        raise ValueError(f"got a face crop of {width}x{height} pixels, want a square one of {size} or more")
+    if (faces > 1 or len(scene.image) > 1) and len(crops) != faces:
+        raise ValueError(f"got {len(crops)} face crops for a background with {faces} faces, want one for each")
+
+
 def put_back(crops: Tensor, scene: Scene) -> Tensor:
     """Faces into their pictures; pixels that this leaves alone are those of the scene's IMAGE, bit for bit.
 
@@ -83,12 +93,8 @@ def put_back(crops: Tensor, scene: Scene) -> Tensor:
     returns  IMAGE (R, H, W, 3), as models/compositing.py makes them; of several pictures each is there, in its order,
              with a face to be replaced or without
     """
-    faces, size, several = len(scene.index), scene.crop.shape[-1], len(scene.image) > 1
-    height, width = crops.shape[1:3]
-    if height != width or width < size:
-        raise ValueError(f"got a face crop of {width}x{height} pixels, want a square one of {size} or more")
-    if (faces > 1 or several) and len(crops) != faces:
-        raise ValueError(f"got {len(crops)} face crops for a background with {faces} faces, want one for each")
+    check_crops(crops, scene)
+    faces, several = len(scene.index), len(scene.image) > 1
     cut = reporting(partial(picture_at, crops, what="face crop"), len(crops))
     each = map(cut, range(len(crops)))
     result = scene.image.clone() if several or faces > 1 else scene.image.repeat(len(crops), 1, 1, 1)

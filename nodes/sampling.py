@@ -14,10 +14,12 @@ import latent_preview
 from comfy_api.latest import io
 from torch import Tensor, cat
 
+from ..models.appearance.finish import Wish
 from ..models.codes import Expression, Identity
 from ..models.encoders import CHUNK
 from .compat import only_known
 from .conditioning import EXPRESSION_TIP, IDENTITY_TIP, condition
+from .finish import finish, wish_inputs
 from .pictures import put_back
 from .progress import in_parts
 from .wires import CATEGORY, BackgroundType, DiffSFSRType, ExpressionType, IdentityType, Loaded, Scene
@@ -227,6 +229,7 @@ class DiffSFSRSampler(io.ComfyNode):
                     "on the way from one to another flicker less.",
                     **only_known(io.Boolean.Input, advanced=True),
                 ),
+                *wish_inputs(),
             ],
             outputs=[
                 io.Image.Output(
@@ -237,7 +240,7 @@ class DiffSFSRSampler(io.ComfyNode):
                 io.Image.Output(
                     id="crop",
                     display_name="crop",
-                    tooltip="The faces alone, as the model painted them, for an upscaler and Paste Face Back.",
+                    tooltip="The faces alone, finished, for an upscaler and Paste Face Back.",
                 ),
             ],
         )
@@ -258,7 +261,11 @@ class DiffSFSRSampler(io.ComfyNode):
         model: ModelPatcher | None = None,
         vae: VAE | None = None,
         shared_noise: bool = False,
+        appearance: float = Wish.appearance,
+        shape: float = Wish.shape,
+        detail: int = Wish.detail,
     ) -> io.NodeOutput:
+        wish = Wish(appearance, shape, detail)
         for name, value, known in (
             ("sampler_name", sampler_name, comfy.samplers.KSampler.SAMPLERS),
             ("scheduler", scheduler, comfy.samplers.KSampler.SCHEDULERS),
@@ -281,5 +288,6 @@ class DiffSFSRSampler(io.ComfyNode):
             expression_scale,
             shared_noise,
         )
-        crop = in_parts(vae.decode, samples, CHUNK)
+        painted = in_parts(vae.decode, samples, CHUNK)
+        crop = finish(diffsfsr, painted, background, identity, expression, wish)
         return io.NodeOutput(put_back(crop, background), crop)

@@ -9,7 +9,7 @@ DIFFSFSR_BACKGROUND  Scene: codes.CutOut, and the IMAGE that it was read from
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import comfy.model_management
 from comfy_api.latest import io
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..models.encoders import Encoders
 
 CATEGORY = "DiffSFSR"
+Code = TypeVar("Code", Identity, Expression)
 
 DiffSFSRType = io.Custom("DIFFSFSR")
 IdentityType = io.Custom("DIFFSFSR_IDENTITY")
@@ -62,5 +63,7 @@ class Scene(CutOut):
         return len(self.image)
 
 
-def on_cpu(code: Identity | Expression) -> Identity | Expression:
+def on_cpu(code: Code) -> Code:
+    if isinstance(code, Identity):
+        return replace(code, code=code.code.cpu(), appearances=tuple(own.to("cpu") for own in code.appearances))
     return replace(code, code=code.code.cpu())

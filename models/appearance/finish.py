@@ -68,15 +68,14 @@ class Finisher:
         expression  without one the scene's own
         """
         rows = [None if code is None else _rows(len(code.code), background) for code in (identity, expression)]
-        count = max([len(background.index), *(len(painted) if painted is not None else 0,), *map(_length, rows)])
         device = self.neutral.device
-        for i in range(count):
+        for i in range(count_faces(painted, background, identity, expression)):
             face = i if len(background.index) > 1 else 0
             who, what = (None if row is None else row[i if len(row) > 1 else 0] for row in rows)
             here = self._scene(background, face, picture_at, wish)
             wants = here.blendshapes if what is None else self.neutral + expression.code[what].to(device)
-            own = here.appearance() if who is None else _to(identity.appearances[who], device)
-            crop_ = None if painted is None else painted[i : i + 1].to(device)
+            own = here.appearance() if who is None else identity.appearances[who].to(device)
+            crop_ = None if painted is None else painted[[i if len(painted) > 1 else 0]].to(device)
             yield self._finish(crop_, here, own, wants.clamp(0, 1).view(1, -1), wish)[0]
 
     def _scene(self, background: CutOut, i: int, picture_at: Callable[[int], Tensor], wish: Wish) -> "Place":
@@ -155,16 +154,25 @@ def can_finish(identity: Identity | None) -> bool:
     return identity is None or bool(identity.appearances)
 
 
+def count_faces(
+    painted: Tensor | None, background: CutOut, identity: Identity | None, expression: Expression | None
+) -> int:
+    """How many faces are finished: what is given is one, or as many as the most; ValueError for any other number."""
+    sizes = {"faces in the background": len(background.index)}
+    for name, code in (("identities", identity), ("expressions", expression)):
+        if code is not None:
+            sizes[name] = len(_rows(len(code.code), background))
+    if painted is not None:
+        sizes["painted crops"] = len(painted)
+    most = max(sizes.values())
+    if any(size not in (1, most) for size in sizes.values()):
+        got = ", ".join(f"{size} {name}" for name, size in sizes.items())
+        raise ValueError(f"got {got} to finish; want as many of each, or 1")
+    return most
+
+
 def _rows(count: int, background: CutOut) -> list[int]:
     return one_for_each_face(torch.arange(count)[:, None], background)[:, 0].tolist()
-
-
-def _length(rows: list[int] | None) -> int:
-    return 0 if rows is None else len(rows)
-
-
-def _to(own: Appearance, device: torch.device) -> Appearance:
-    return Appearance(own.pictures.to(device), own.points.to(device), own.blendshapes.to(device))
 
 
 def _opened(points: Tensor) -> Tensor:

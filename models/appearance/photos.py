@@ -42,6 +42,9 @@ class Appearance:
         """(n, 3, C, C) in [-1, 1]"""
         return self.pictures.float() / 127.5 - 1
 
+    def to(self, device: torch.device | str) -> "Appearance":
+        return Appearance(self.pictures.to(device), self.points.to(device), self.blendshapes.to(device))
+
 
 def photograph(pictures: Sequence[Tensor], faces: Sequence[Face]) -> Appearance:
     """Keep one face of each picture; of more than MOST the largest.
