@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from .finishing import add_finishing, wish_of
 from .registry import Commands, device_of
 
 
@@ -21,6 +22,7 @@ def add(commands: Commands) -> None:
     sub.add_argument("--intensity", type=float, default=1.0, help="0 is exactly neutral, up to 1.5")
     sub.add_argument("--identity-scale", type=float, default=2.0, help="guidance towards the identity")
     sub.add_argument("--expression-scale", type=float, default=2.0, help="guidance towards the expression")
+    add_finishing(sub)
     sub.add_argument("--checkpoint", default="mini", help='"mini" (bundled) or a .safetensors file')
     sub.add_argument(
         "--face", default="largest", help='of the background: largest, centre, all, 0, 1, "0 by size", ...'
@@ -42,6 +44,7 @@ def generate(args: argparse.Namespace) -> None:
     from ..models.pictures import WRITABLE, read_picture, write_copy, write_picture
 
     started = time.perf_counter()
+    wish = wish_of(args)
     # a name may have a comma in it, too
     paths = [args.identity] if os.path.isfile(args.identity) else args.identity.split(",")
     check_output(args.output, WRITABLE, [*paths, args.expression, args.background])
@@ -49,6 +52,7 @@ def generate(args: argparse.Namespace) -> None:
     scene = read_picture(args.background)
     with left_out(alone=Path(sys.argv[0]).name == "cli.py"):
         from ..models import DiffSFSR  # takes seconds: not before the pictures are known to be there
+    from ..models.compositing import paste_faces
     from ..models.faces.choice import PASS_THROUGH, STOP, NoFace
 
     pack = args.insightface_pack
@@ -65,11 +69,15 @@ def generate(args: argparse.Namespace) -> None:
         if args.without_face == PASS_THROUGH:
             write_copy(args.output, scene)
         return
-    with tqdm(total=args.steps, disable=not sys.stderr.isatty()) as bar:
-        pictures, _ = model.generate(
-            identity, expression, background, args.steps, args.seed, args.identity_scale, args.expression_scale,
-            on_step=lambda step: bar.update(),
-        )  # fmt: skip
+    given = identity, expression, background
+    if args.painter == "none":
+        crops = model.preview(*given, wish)
+    else:
+        with tqdm(total=args.steps, disable=not sys.stderr.isatty()) as bar:
+            scales = args.identity_scale, args.expression_scale
+            painted = model.paint(*given, args.steps, args.seed, *scales, on_step=lambda step: bar.update())
+        crops = model.finish(painted, *given, wish)
+    pictures = paste_faces(crops.cpu(), background)
     write_picture(args.output, pictures[0], f"{model.config.name} ({Path(args.checkpoint).name})")
     if args.report:
         from ..evaluation.results.report import report_one

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from .finishing import add_finishing, wish_of
 from .registry import Commands, device_of
 
 
@@ -15,6 +16,7 @@ def add(commands: Commands) -> None:
     sub.add_argument("--pairs", type=Path, help="CSV with the columns identity, expression, background")
     sub.add_argument("--limit", type=int, help="at most so many results")
     sub.add_argument("--seed", type=int, default=0)
+    add_finishing(sub)
     sub.add_argument("--checkpoint", default="mini")
 
     sub = commands.add(verify, "tell test people apart: verification, retrieval, drift with expression, by recogniser")
@@ -65,10 +67,11 @@ def evaluate(args: argparse.Namespace) -> None:
     from ..models import DiffSFSR
     from ..training.progress import shown
 
-    given = args.identities, args.expressions, args.backgrounds
+    given, wish = (args.identities, args.expressions, args.backgrounds), wish_of(args)
     rows = evaluation.triples(*given, args.pairs, args.limit, args.seed)
     model, judges = DiffSFSR.load(args.checkpoint, device=device_of(args)), find_judges()
-    items = list(shown(evaluation.evaluate(model, rows, *given, args.out, args.seed, judges), "results", len(rows)))
+    how = args.seed, judges, wish, args.painter == "model"
+    items = list(shown(evaluation.evaluate(model, rows, *given, args.out, *how), "results", len(rows)))
     settings = {key: Path(str(value)).name for key, value in vars(args).items() if key != "run"}  # without folders
     write_reports(args.out, settings, items, judges)
     print((args.out / "report.md").read_text())

@@ -83,9 +83,26 @@ def test_the_seed_makes_results_repeatable(generate, tmp_path):
     results = []
     for number, seed in enumerate((1, 1, 2)):
         path = tmp_path / f"{number}.png"
-        assert generate(output=path, seed=seed) == 0
+        assert generate(output=path, seed=seed, appearance=0) == 0
         results.append(read_picture(path))
     assert torch.equal(results[0], results[1]) and not torch.equal(results[0], results[2])
+
+
+def test_without_a_painter_the_photo_alone_makes_the_picture(generate, pictures, tmp_path):
+    """So the seed is of no account, and the identity is."""
+    results = []
+    for number, changes in enumerate(({"seed": 1}, {"seed": 2}, {"identity": pictures / "b.jpg"})):
+        path = tmp_path / f"{number}.png"
+        assert generate(output=path, painter="none", detail=2, **changes) == 0
+        results.append(read_picture(path))
+    assert torch.equal(results[0], results[1])
+    assert 0.01 < (results[0] != results[2]).any(0).float().mean() < 0.5
+
+
+@pytest.mark.parametrize(("name", "value"), [("appearance", 1.5), ("shape", -0.1), ("detail", 0)])
+def test_wishes_out_of_range_are_told_before_anything_is_read(generate, name, value, capsys):
+    assert generate(identity="none.jpg", **{name: value}) == 2
+    assert f"got {value} for {name}" in capsys.readouterr().err
 
 
 def test_expressions_come_as_labels_photos_or_json(generate, pictures, tmp_path, capsys):

@@ -13,12 +13,13 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields
 from functools import cache, lru_cache
 from pathlib import Path
 
 import torch
 
+from ...models.appearance.finish import Wish
 from ...models.codes import Background, Expression
 from ...models.compositing import paste_faces
 from ...models.expression.labels import read_labels
@@ -80,11 +81,14 @@ def file_names(rows: list[Triple]) -> list[str]:
 
 def evaluate(
     model: DiffSFSR, rows: list[Triple], identities: Path, expressions: str, backgrounds: Path, out: Path, seed: int,
-    judges: Judges | None = None,
+    judges: Judges | None = None, wish: Wish = Wish(), paint: bool = True,  # noqa: B008  frozen
 ) -> Iterator[dict]:  # fmt: skip
     """Draw and measure one row after the other; yields its metrics, those of COLUMNS beside each other.
 
     Rows that are in `out` already, measured and drawn, are not drawn again. At the end there is a sheet of all results.
+
+    wish   how the results' faces are finished
+    paint  else results are previews without the painter, and nothing has "appearance 0"
     """
     (out / "results").mkdir(parents=True, exist_ok=True)
     photos = sorted({row.identity for row in rows})
@@ -110,15 +114,19 @@ def evaluate(
         panel = Panel(judges, model.encoders, [identities / name for name in people], photos)
     weights = sum(float(weight.double().abs().sum()) for weight in model.denoiser.parameters())  # tells them apart
     settings = {"seed": seed, "checkpoint": f"{model.config.name}, {weights:.3f}", "judges": judges is not None}
-    done = Done(out / ITEMS, settings)
+    done = Done(out / ITEMS, settings | asdict(wish) | {"paint": paint})
     for row, name in zip(rows, file_names(rows), strict=True):
         file = out / "results" / f"{name}.png"
         if row in done.items and file.is_file():
             yield done.items[row]
             continue
         who, what, (background, before) = people[row.identity], wanted(row.expression), scene_of(row.background)
-        painted = model.paint(who, what, background, seed=seed)
-        drawn = {"result": model.finish(painted, who, what, background), "appearance 0": painted}
+        given = who, what, background
+        if paint:
+            painted = model.paint(*given, seed=seed)
+            drawn = {"result": model.finish(painted, *given, wish), "appearance 0": painted}
+        else:
+            drawn = {"result": model.preview(*given, wish)}
         drawn = {which: paste_faces(crops.cpu(), background)[0] for which, crops in drawn.items()}
         write_picture(file, drawn["result"], model.config.name)
         looks = {which: Look.at(model, picture, background) for which, picture in drawn.items()}
@@ -126,16 +134,14 @@ def evaluate(
         verdicts = {} if panel is None else {which: panel.read(*look.face_in) for which, look in looks.items()}
         item: dict = {"identity": row.identity, "expression": row.expression, "background": row.background}
         columns = {which: (which, row) for which in looks} | {"random": ("result", unlike(row, rows))}
-        for column, (which, wish) in columns.items():
-            if wish is None:
+        for column, (which, aim) in columns.items():
+            if aim is None:
                 continue
-            code, place = wanted(wish.expression), list(people).index(wish.identity)
+            code, place = wanted(aim.expression), list(people).index(aim.identity)
             item[column] = {"wanted": wanted_actions(code)}
-            item[column] |= measure(
-                model, looks[which], before, people[wish.identity], code, background, gallery, place
-            )
+            item[column] |= measure(model, looks[which], before, people[aim.identity], code, background, gallery, place)
             if panel is not None:
-                wishes = wish.identity, wish.expression
+                wishes = aim.identity, aim.expression
                 item[column] |= judged(panel, verdicts[which], verdicts["unchanged"], *wishes)
         if panel is not None and row.expression in panel.expressions:
             ratios = named_ratios(panel.expressions[row.expression])
