@@ -155,10 +155,11 @@ def timings(host: Host, steps: int, batch: int, repeats: int) -> list[Timing]:
     }  # fmt: skip
     ours = node("DiffSFSRSampler", **wanted, identity_scale=2.0, expression_scale=2.0, **SETTINGS)
     decoded = node("VAEDecode", samples=["sampler", 0], vae=[loader, 2])
-    pasted = node("DiffSFSRPasteFaceBack", image=["decoded", 0], background=[extract, 0])
+    finished = node("DiffSFSRFinish", **wanted, image=["decoded", 0])
+    pasted = node("DiffSFSRPasteFaceBack", image=["finished", 0], background=[extract, 0])
     ways = {
         "DiffSFSR Sampler": {"sampler": ours, **shown("sampler")},
-        "the host's nodes": {**wires, "decoded": decoded, "pasted": pasted, **shown("pasted")},
+        "the host's nodes": {**wires, "decoded": decoded, "finished": finished, "pasted": pasted, **shown("pasted")},
         # its conditioning is that of the graph before it, and not made anew
         "KSampler alone": {**wires, "kept": node("SaveLatent", samples=["sampler", 0], filename_prefix="benchmark")},
     }

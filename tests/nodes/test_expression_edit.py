@@ -87,7 +87,13 @@ def test_a_travel_is_a_batch_of_pictures(run, diffsfsr, label, people):
     background, *_ = run("DiffSFSRExtractBackground", diffsfsr=diffsfsr, image=people(2), face="largest", face_number=0)
     (way,) = run("DiffSFSRTravelExpressions", first=label("joy"), second=label("anger"), steps=3)
     pictures, _ = run(
-        "DiffSFSRSampler", diffsfsr=diffsfsr, background=background, expression=way, shared_noise=True, **SETTINGS
+        "DiffSFSRSampler",
+        diffsfsr=diffsfsr,
+        background=background,
+        expression=way,
+        shared_noise=True,
+        detail=1,
+        **SETTINGS,
     )
     assert len(pictures) == 3
     steps = [(one - other).abs().mean() for one, other in pairwise(pictures)]

@@ -8,6 +8,7 @@ import torch
 pytestmark = pytest.mark.host
 
 SETTINGS = dict(seed=3, steps=3, sampler_name="euler", scheduler="simple", identity_scale=2.0, expression_scale=1.5)
+PAINTED = dict(appearance=0.0)  # the painter alone; what finishing does is in test_finish.py
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def background(extract, people):
 @pytest.fixture
 def sample(run, diffsfsr):
     def sample(background, **inputs):
-        return run("DiffSFSRSampler", diffsfsr=diffsfsr, background=background, **SETTINGS | inputs)
+        return run("DiffSFSRSampler", diffsfsr=diffsfsr, background=background, **SETTINGS | PAINTED | inputs)
 
     return sample
 
@@ -54,7 +55,7 @@ def sample(run, diffsfsr):
 def test_the_host_loads_the_pack(host):
     assert host.loaded
     ours = {name for name in host.nodes.NODE_CLASS_MAPPINGS if name.startswith("DiffSFSR")}
-    assert len(ours) == 22 and {"DiffSFSRLoad", "DiffSFSRSampler", "DiffSFSRGuider", "DiffSFSRFaceReport"} <= ours
+    assert len(ours) == 23 and {"DiffSFSRLoad", "DiffSFSRSampler", "DiffSFSRGuider", "DiffSFSRFaceReport"} <= ours
 
 
 def test_everything_a_user_points_at_is_explained(host):

@@ -7,7 +7,9 @@ from torch.utils._pytree import tree_leaves
 
 pytestmark = pytest.mark.host
 
-SETTINGS = dict(seed=3, steps=2, sampler_name="euler", scheduler="simple", identity_scale=2.0, expression_scale=1.5)
+SETTINGS = dict(
+    seed=3, steps=2, sampler_name="euler", scheduler="simple", identity_scale=2.0, expression_scale=1.5, appearance=0.0
+)  # painted alone; what finishing does is in test_finish.py
 
 
 @pytest.fixture(scope="module")
