@@ -1,5 +1,7 @@
 """Save, Load and Blend Identity: people kept for later, and in between of two."""
 
+from dataclasses import replace
+
 from comfy_api.latest import io
 
 from ..models.codes import Identity
@@ -26,9 +28,21 @@ class DiffSFSRSaveIdentity(SaveCode):
             inputs=[
                 IdentityType.Input("identity", tooltip="From Encode Identity or Blend Identity."),
                 prefix_input("person", "family/anna"),
+                io.Boolean.Input(
+                    "appearance",
+                    default=True,
+                    optional=True,
+                    tooltip="Keeps the photos' faces in the file, 1.2 MB each, which finished faces get their pixels "
+                    "from: the file then holds pictures of the person. Off leaves numbers alone.",
+                ),
             ],
             outputs=[],
         )
+
+    @classmethod
+    def execute(cls, identity: Identity, filename_prefix: str, appearance: bool = True) -> io.NodeOutput:
+        kept = identity if appearance else replace(identity, appearances=())
+        return super().execute(filename_prefix, identity=kept)
 
 
 class DiffSFSRLoadIdentity(LoadCode):

@@ -24,6 +24,7 @@ if __name__ == "__main__":
 
 import torch  # noqa: E402
 import torch.nn.functional as F  # noqa: E402
+from diffsfsr.models.appearance.photos import PORTRAIT, Appearance  # noqa: E402
 from diffsfsr.models.codes import Expression, Identity  # noqa: E402
 from diffsfsr.models.conditions import Conditioner  # noqa: E402
 from diffsfsr.models.expression.file import STRONGEST, load_expression, save_expression  # noqa: E402
@@ -80,6 +81,7 @@ def readers() -> list[Reader]:
 
     return [
         tensors("identity", _write_identity, _read_identity),
+        tensors("identity with photos", _write_photographed, _read_identity),
         tensors("expression", _write_expression, _read_expression),
         texts(
             "expression values", lambda path: path.write_text('{"jawOpen": 0.4, "mouthSmile": 0.5}'), _read_expression
@@ -147,9 +149,20 @@ def _write_identity(path: Path) -> None:
     save_identity(path, Identity(vectors.flatten(1), ("resnet-face", "resnet-inner"), 3))
 
 
+def _write_photographed(path: Path) -> None:
+    vectors = F.normalize(torch.randn(2, 2, 24, generator=_draw()), dim=-1)
+    pictures = torch.randint(256, (1, 3, PORTRAIT.size, PORTRAIT.size), generator=_draw(), dtype=torch.uint8)
+    points, blendshapes = 600 * torch.rand(1, 478, 3, generator=_draw()), torch.rand(1, 51, generator=_draw())
+    appearances = tuple(
+        Appearance(*(x.expand(n, *x.shape[1:]) for x in (pictures, points, blendshapes))) for n in (1, 2)
+    )
+    save_identity(path, Identity(vectors.flatten(1), ("resnet-face", "resnet-inner"), 3, appearances))
+
+
 def _read_identity(path: Path) -> None:
     identity = load_identity(path)
-    _sound(identity.code)
+    _sound(identity.code, *(tensor for own in identity.appearances for tensor in (own.points, own.blendshapes)))
+    assert all(own.points.abs().max() < 1e4 for own in identity.appearances)
     lengths = identity.code.norm(dim=1) / len(identity.recognisers) ** 0.5
     assert (lengths - 1).abs().max() < 0.02 and identity.photos >= 1
 

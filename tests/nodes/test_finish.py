@@ -153,6 +153,18 @@ def test_frames_are_finished_as_each_is_alone(finish, sample, extract, people, a
     assert torch.equal(pasted[1], clip.image[1]) and len(pasted) == 3
 
 
+def test_a_kept_identity_has_its_photos_unless_they_are_left_out(host, run, finish, scene, anna):
+    run("DiffSFSRSaveIdentity", identity=anna, filename_prefix="photographed")
+    run("DiffSFSRSaveIdentity", identity=anna, filename_prefix="code_alone", appearance=False)
+    host.folder_paths.filename_list_cache.clear()
+    (again,) = run("DiffSFSRLoadIdentity", file="photographed_00001_.safetensors")
+    assert torch.equal(finish(scene, identity=again, detail=1), finish(scene, identity=anna, detail=1))
+    (code,) = run("DiffSFSRLoadIdentity", file="code_alone_00001_.safetensors")
+    assert torch.equal(code.code, anna.code) and not code.appearances
+    painted = torch.rand(1, 128, 128, 3, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(finish(scene, painted, identity=code), painted)
+
+
 def test_a_preview_needs_photos(finish, scene, anna):
     with pytest.raises(ValueError, match="a preview needs photos"):
         finish(scene, identity=replace(anna, appearances=()))
