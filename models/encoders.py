@@ -18,6 +18,7 @@ from .conditions import Conditioner
 from .expression.edit import scale
 from .expression.library import ExpressionLibrary
 from .faces.choice import PASS_THROUGH, SKIP, STOP, WITHOUT_FACE, NoFace, choose_faces
+from .faces.exposure import brighten
 from .faces.insightface_pack import PackRecogniser, find_pack, load_pack
 from .faces.mesh import Face, FaceMesh
 from .frames import FRAMES, align, crop, five_points, transform_mesh
@@ -304,13 +305,13 @@ class Encoders(nn.Module):
         frame = FRAMES["arcface-112"]
         points = torch.stack([face.points[:, :2] for face in faces]).cpu()
         matrix = align(five_points(points), frame)
-        return crop(picture[None].cpu().expand(len(faces), -1, -1, -1), matrix, frame.size)
+        return brighten(crop(picture[None].cpu().expand(len(faces), -1, -1, -1), matrix, frame.size))
 
     def _own_identity(self, background: CutOut) -> Tensor:
         frame = FRAMES["arcface-112"]
         matrix = align(five_points(background.points), frame)  # from the crop, which is cut at the same scale
         parts = zip(background.crop.split(CHUNK), matrix.split(CHUNK), strict=True)
-        faces = [crop(*part, frame.size).to(self.device) for part in parts]
+        faces = [brighten(crop(*part, frame.size)).to(self.device) for part in parts]
         return torch.cat([self.recognisers.encode(part) for part in faces])
 
     def _own_mask(self, mask: Tensor, matrix: Tensor, i: int) -> Tensor:

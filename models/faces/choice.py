@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
+from .detector import smallest_face
 from .mesh import Face
 
 CHOICES = ("largest", "centre", "all")  # or a face's number, counted from 0: "1" left to right, "1 by size"
@@ -34,7 +35,7 @@ def choose_faces(found: Sequence[Face], choice: str, size: Sequence[int], what: 
     if not found:
         raise NoFace(
             f"no face found in the {what} ({width}x{height} px). Use a picture in which a face is clearly seen, "
-            "not covered, and at least about 40 px wide, or crop closer to it"
+            f"not covered, and at least about {smallest_face(max(size))} px wide, or crop closer to it"
         )
     if choice == "all":
         return list(found)

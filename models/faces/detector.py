@@ -1,8 +1,11 @@
 """MediaPipe's short-range face detector (BlazeFace), with a closer look for small faces.
 
 MediaPipe looks once at the whole picture, shrunk to 128 x 128, and misses faces below about a tenth of it. Here (ours)
-it is looked at again in overlapping windows of a half, then of a quarter of its longer side. The closer the look, the
-more knees and feet look like faces, so what is found beside a face must be SURE.
+it is looked at again in overlapping windows of a half, then of a quarter of its longer side, and less in large ones.
+The closer the look, the more knees and feet look like faces, so what is found there must be SURE.
+
+It scores an upside-down face at .5 to .85, and may take it for an upright one: where it is not CLEAR, windows
+are looked at in all four quarter turns (ours).
 """
 
 from dataclasses import dataclass
@@ -11,13 +14,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .exposure import PICTURE, brighten
 from .tflite import Graph
 
 SIDE = 128  # what the network sees, pixels
 SMALLEST_WINDOW = 48  # picture pixels; nothing is gained by enlarging less than that
+FINE, FINE_WINDOW = 3, 256  # from this level on, windows are many, and none is smaller than this, picture pixels
+TOGETHER = 64  # windows that are looked at at a time
 REACH = 0.1  # smallest face of the first look, as a part of the picture's longer side; a closer look halves it
 SCORE = 0.5  # MediaPipe's default
 SURE = 0.75
+CLEAR = 0.9  # the right way up, or within 45 degrees of it, nearly every face scores more
 OVERLAP = 0.3  # MediaPipe's default: above it two boxes are one face
 
 
@@ -31,7 +38,7 @@ class Detections:
 
 
 class FaceDetector(nn.Module):
-    levels = 3  # whole picture, halves, quarters
+    levels = 5  # whole picture, halves, quarters, eighths, sixteenths
 
     def __init__(self, graph: Graph):
         super().__init__()
@@ -61,18 +68,56 @@ class FaceDetector(nn.Module):
         places = torch.cartesian_prod(down, across)  # (n, 2) y, x
         windows = torch.stack([framed[..., y : y + SIDE, x : x + SIDE] for y, x in places.tolist()], dim=1)
 
-        raw, logits = self.graph(windows.flatten(0, 1).permute(0, 2, 3, 1))  # from (B n, SIDE, SIDE, 3)
-        scores = logits.clamp(-100, 100).sigmoid().view(len(pictures), len(places), -1)  # (B, n, 896)
-        values = raw.view(*scores.shape, 8, 2)  # centre, size, six keypoints; window pixels from the anchor
-        origin = self.anchors * SIDE + places.flip(1)[:, None]
-        found = []
-        for score, value in zip(scores, values, strict=True):
-            window, anchor = (score > SCORE).nonzero(as_tuple=True)
-            value, shift = value[window, anchor] * scale, origin[window, anchor] * scale + start
-            centre, half = value[:, 0] + shift, value[:, 1] / 2
-            boxes = torch.cat([centre - half, centre + half], dim=1)
-            found.append(_merge(boxes, value[:, 2:] + shift[:, None], score[window, anchor]))
-        return found
+        places = places.flip(1).to(scale * size)  # x, y
+        return [self._look(each, places, scale, start, level == 0) for each in windows]
+
+    def _look(self, windows: Tensor, places: Tensor, scale: float, start: Tensor, whole: bool) -> Detections:
+        """The faces in all windows of one picture.
+
+        windows       (n, 3, SIDE, SIDE); places (n, 2): the left upper corner of each, window pixels
+        scale, start  window pixels to picture pixels
+        whole         the one window is the whole picture: if it is blank, it is turned too
+        """
+        upright = self._read(windows)
+        best = upright[-1]
+        doubtful = (((best > SCORE) | whole) & (best < CLEAR)).nonzero()[:, 0]
+        looks = [upright[:-1]]
+        for turn in (1, 2, 3) if len(doubtful) else ():
+            number, boxes, keypoints, scores, _ = self._read(windows[doubtful].rot90(turn, (2, 3)))
+            boxes, keypoints = (_turn_back(points, turn) for points in (boxes.unflatten(1, (2, 2)), keypoints))
+            boxes, sure = torch.cat([boxes.amin(1), boxes.amax(1)], dim=1), scores > SURE
+            looks.append((doubtful[number][sure], boxes[sure], keypoints[sure], scores[sure]))
+        merged = []
+        for number, boxes, keypoints, scores in looks:
+            corner = places[number] * scale + start
+            boxes = boxes * scale + corner.repeat(1, 2)
+            merged.append(_merge(boxes, keypoints * scale + corner[:, None], scores))
+        return _best_of(merged) if len(merged) > 1 else merged[0]
+
+    def _read(self, windows: Tensor) -> tuple[Tensor, ...]:
+        """windows (n, 3, SIDE, SIDE) -> of m detections: the window's number (m,), boxes (m, 4) and keypoints (m, 6, 2)
+        in pixels of the window, scores (m,); then the highest score in each window (n,)"""
+        windows = brighten(windows, PICTURE).permute(0, 2, 3, 1)
+        parts = [self.graph(some) for some in windows.split(TOGETHER)]
+        raw, logits = (torch.cat(part) for part in zip(*parts, strict=True))
+        scores = logits.clamp(-100, 100).sigmoid().view(len(windows), -1)  # (n, 896)
+        number, anchor = (scores > SCORE).nonzero(as_tuple=True)
+        value = raw.view(*scores.shape, 8, 2)[number, anchor]  # centre, size, six keypoints; from the anchor
+        origin = self.anchors[anchor] * SIDE
+        centre, half = value[:, 0] + origin, value[:, 1] / 2
+        boxes = torch.cat([centre - half, centre + half], dim=1)
+        return number, boxes, value[:, 2:] + origin[:, None], scores[number, anchor], scores.amax(1)
+
+
+def smallest_face(longer: int) -> int:
+    """About how wide a face has to be to be found in a picture of this longer side, pixels; at least 40."""
+    level = max(level for level in range(FaceDetector.levels) if can_look(level, longer))
+    return max(round(1.2 * REACH * (longer >> level)), 40)
+
+
+def can_look(level: int, longer: int) -> bool:
+    """Whether a closer look of this level is of use in a picture of this longer side, pixels."""
+    return level == 0 or longer >> level >= (SMALLEST_WINDOW if level < FINE else FINE_WINDOW)
 
 
 def cut(pictures: Tensor, matrix: Tensor, side: int, samples: int) -> Tensor:
@@ -89,6 +134,13 @@ def cut(pictures: Tensor, matrix: Tensor, side: int, samples: int) -> Tensor:
     grid = (places / size * 2 - 1).expand(len(pictures), -1, -1, -1)
     found = F.grid_sample(pictures, grid, mode="bilinear", align_corners=False) + covered - 1
     return found if samples == 1 else F.avg_pool2d(found, samples)
+
+
+def _turn_back(points: Tensor, turn: int) -> Tensor:
+    """Points (..., 2) of a window after rot90(turn), in the window as it was."""
+    for _ in range(turn):
+        points = torch.stack([SIDE - points[..., 1], points[..., 0]], dim=-1)
+    return points
 
 
 def _anchors() -> Tensor:
@@ -127,3 +179,16 @@ def _merge(boxes: Tensor, keypoints: Tensor, scores: Tensor) -> Detections:
     if not merged:
         return Detections(boxes, keypoints, scores)
     return Detections(*(torch.stack(part) for part in zip(*merged, strict=True)))
+
+
+def _best_of(looks: list[Detections]) -> Detections:
+    """Where several looks found a face in the same place, the surest."""
+    boxes, keypoints, scores = (
+        torch.cat([getattr(look, name) for look in looks]) for name in ("boxes", "keypoints", "scores")
+    )
+    kept: list[int] = []
+    for i in scores.argsort(descending=True).tolist():
+        common = common_area(boxes[i], boxes[kept])
+        if not (common / torch.minimum(area(boxes[i : i + 1]), area(boxes[kept])) > 0.5).any():
+            kept.append(i)
+    return Detections(boxes[kept], keypoints[kept], scores[kept])

@@ -1,7 +1,8 @@
 """MediaPipe's face landmarker in torch: 478 points, 51 blendshapes and the head's pose of every face in a picture.
 
 Weights, order of the steps and thresholds are MediaPipe's (mediapipe 1.2.2 is the oracle of the tests), for single
-pictures: one detection, one reading, no tracking. Ours: batches, gradients, a closer look (face_detector.py), the pose.
+pictures: one detection, one reading, no tracking. Ours: batches, gradients, a closer look (detector.py), the pose, and
+a second reading where the first was of a tilted face, in a frame that is cut by the face's own points.
 Lengths are picture pixels, origin at the top left corner, pixel centres at +0.5.
 """
 
@@ -11,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from .detector import REACH, SMALLEST_WINDOW, SURE, Detections, FaceDetector, area, common_area, cut
+from .detector import FINE, REACH, SURE, Detections, FaceDetector, area, can_look, common_area, cut
+from .exposure import brighten
 from .task_file import TASK_FILE, TASK_URL, download_command
 from .tflite import Graph
 
@@ -24,6 +27,9 @@ SIDE = 256  # the mesh's own frame, pixels
 ROOM = 1.5  # side of that frame / side of the detector's box
 PRESENCE = 0.5  # MediaPipe's default
 MOST = 100  # faces of one picture, and detections of one look at it that are read; nodes count from 0 to 99
+CERTAIN = 0.95  # presence that is wanted where the detector is not SURE
+TILTED, OFF = 24.0, 8.0  # degrees: a face is read again if it is tilted so far in the picture, or in its frame
+EYES = 33, 263  # the outer corners
 SAME_FACE = 0.5  # common part of the smaller of two boxes
 # Beside a face, others are looked for down to this part of its size, and this many pixels.
 BYSTANDER, SMALLEST_FACE = 1 / 8, 40
@@ -124,37 +130,46 @@ class FaceMesh(nn.Module):
         faces: list[list[Face]] = [[] for _ in pictures]
         longer = max(pictures.shape[2:])
         for level in range(self.detector.levels):
-            if level and longer >> level < SMALLEST_WINDOW:
+            if not can_look(level, longer):
                 break
             seen = longer * REACH * 2 ** (1 - level)  # pixels; what is smaller may have been missed so far
-            wanted = [i for i, found in enumerate(faces) if not found or _smallest_wanted(found[0]) < seen]
+            wanted = [
+                i for i, found in enumerate(faces)
+                if not found or level < FINE and _smallest_wanted(found[0]) < seen
+            ]  # fmt: skip
             # windows are many: one picture at a time
             groups = [slice(i, i + 1) for i in wanted] if level else [slice(0, len(pictures))]
             for group in groups:
                 for i, found in enumerate(self.detector(pictures[group], level), group.start):
-                    faces[i] += self._new_faces(pictures[i : i + 1], found, faces[i])
+                    faces[i] += self._new_faces(pictures[i : i + 1], found, faces[i], level > 0)
                     faces[i].sort(key=lambda face: -float(area(_bounds(face.points)[None])))
         return [found[:limit] for found in faces]
 
-    def _new_faces(self, picture: Tensor, found: Detections, known: list[Face]) -> list[Face]:
-        """Read the mesh where the detector found something, and keep what is a face and none of those known."""
+    def _new_faces(self, picture: Tensor, found: Detections, known: list[Face], closer: bool) -> list[Face]:
+        """Read the mesh where the detector found something, and keep what is a face and none of those known.
+
+        closer  what was found is of a closer look
+        """
         boxes = torch.stack([_bounds(face.points) for face in known]) if known else found.boxes[:0]
         new = list(range(len(found.scores)))
-        if known:
+        if known or closer:
             new = [i for i in new if found.scores[i] > SURE and not _among(found.boxes[i], boxes)]
         if not new:
             return []
-        frames = _frames(found.boxes[new[:MOST]], found.keypoints[new[:MOST]])
-        matrix, shift = frames[:, :, :2], frames[:, :, 2]
-        size = matrix[:, :, 0].norm(dim=1)  # picture pixels per crop pixel
-        samples = size.round().clamp(1, 8).int().tolist()
-        crops = torch.cat([cut(picture, frame, SIDE, n) for frame, n in zip(frames, samples, strict=True)])
-        points, presence = self._points(crops)
-        points = torch.cat(
-            [points[..., :2] @ matrix.mT + shift[:, None], points[..., 2:] * size[:, None, None]], dim=-1
-        )
+        frames = first = _frames(found.boxes[new[:MOST]], found.keypoints[new[:MOST]])
+        points, inner, presence = self._read_at(picture, frames)
+        for _ in range(2):
+            own = _own_frames(points)
+            turned = (_angle(own) - _angle(frames) + 180) % 360 - 180
+            again = (turned.abs() > OFF) | ((_angle(own).abs() > TILTED) & (frames == first).all(2).all(1))
+            if not again.any():
+                break
+            frames = own.where(again[:, None, None], frames)
+            read = self._read_at(picture, frames[again])
+            points[again], inner[again], presence[again] = read
+        wanted = torch.where(found.scores[new[:MOST]] > SURE, PRESENCE, CERTAIN)
         kept: list[int] = []
-        for i in (presence >= PRESENCE).nonzero()[:, 0].tolist():  # best detections first
+        for i in (presence >= wanted).nonzero()[:, 0].tolist():  # best detections first
             box = _bounds(points[i])
             if not _among(box, boxes):
                 kept.append(i)
@@ -162,8 +177,19 @@ class FaceMesh(nn.Module):
         if not kept:
             return []
         points, presence = points[kept], presence[kept]
-        blendshapes, pose = self.blendshapes(points), self.pose(points)
+        blendshapes, pose = self.blendshapes(inner[kept]), self.pose(points)
         return [Face(*values, float(score)) for *values, score in zip(points, blendshapes, pose, presence, strict=True)]
+
+    def _read_at(self, picture: Tensor, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """picture (1, 3, H, W), frames (n, 2, 3), crop to picture pixels -> points (n, 478, 3) in picture pixels, the
+        same in crop pixels, in which the face is upright, and presence (n,)"""
+        matrix, shift = frames[:, :, :2], frames[:, :, 2]
+        size = matrix[:, :, 0].norm(dim=1)  # picture pixels per crop pixel
+        samples = size.round().clamp(1, 8).int().tolist()
+        crops = torch.cat([cut(picture, frame, SIDE, n) for frame, n in zip(frames, samples, strict=True)])
+        inner, presence = self._points(brighten(crops))
+        points = torch.cat([inner[..., :2] @ matrix.mT + shift[:, None], inner[..., 2:] * size[:, None, None]], dim=-1)
+        return points, inner, presence
 
     def read(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Read the mesh in crops that are in its own frame already; differentiable in them.
@@ -181,7 +207,7 @@ class FaceMesh(nn.Module):
         return raw.reshape(len(crops), 478, 3), presence.reshape(len(crops)).sigmoid()
 
     def blendshapes(self, points: Tensor) -> Tensor:
-        """points: (B, 478, 2 or 3), x, y in pixels of any scale; as in MediaPipe a tilted head is not set upright.
+        """points: (B, 478, 2 or 3), x, y in pixels of any scale, upright.
 
         returns (B, 51) 0..1, in the order of BLENDSHAPES
         """
@@ -229,9 +255,31 @@ def _frames(boxes: Tensor, keypoints: Tensor) -> Tensor:
     boxes: (n, 4), keypoints: (n, 6, 2); returns (n, 2, 3), crop pixels to picture pixels
     """
     eyes = keypoints[:, 1] - keypoints[:, 0]
-    angle = torch.atan2(eyes[:, 1], eyes[:, 0])
-    scale = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1) * ROOM / SIDE
-    cos, sin = angle.cos() * scale, angle.sin() * scale
-    matrix = torch.stack([torch.stack([cos, -sin], dim=1), torch.stack([sin, cos], dim=1)], dim=1)
-    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    return _framed(_turned(eyes), (boxes[:, 2:] - boxes[:, :2]).amax(dim=1), (boxes[:, :2] + boxes[:, 2:]) / 2)
+
+
+def _own_frames(points: Tensor) -> Tensor:
+    """The mesh's frame by its own points, as MediaPipe takes it from one frame of a video to the next, but upright.
+
+    points: (n, 478, 3), picture pixels; returns as _frames
+    """
+    turn = _turned(points[:, EYES[1], :2] - points[:, EYES[0], :2])
+    low, high = (points[..., :2] @ turn).aminmax(dim=1)  # in upright axes
+    return _framed(turn, (high - low).amax(dim=1), ((turn @ (low + high)[..., None]) / 2)[..., 0])
+
+
+def _turned(across: Tensor) -> Tensor:
+    """The rotation (n, 2, 2) that takes the x axis to the direction of (n, 2)."""
+    x, y = F.normalize(across, dim=1).unbind(1)
+    return torch.stack([torch.stack([x, -y], dim=1), torch.stack([y, x], dim=1)], dim=1)
+
+
+def _framed(turn: Tensor, side: Tensor, centre: Tensor) -> Tensor:
+    """Frames (n, 2, 3) with ROOM around boxes of rotations (n, 2, 2), longer sides (n,) and centres (n, 2)."""
+    matrix = turn * (side * ROOM / SIDE)[:, None, None]
     return torch.cat([matrix, centre[..., None] - matrix.sum(dim=2, keepdim=True) * SIDE / 2], dim=2)
+
+
+def _angle(frames: Tensor) -> Tensor:
+    """(n,) degrees, clockwise, of frames (n, 2, 3)."""
+    return torch.atan2(frames[:, 1, 0], frames[:, 0, 0]).rad2deg()
