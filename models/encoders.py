@@ -3,6 +3,7 @@
 B faces to be generated, N faces in the background's P pictures, S side of the generation frame, T tokens.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,16 +18,28 @@ from .codes import Background, CutOut, Expression, Identity, broadcast, one_for_
 from .conditions import Conditioner
 from .expression.edit import scale
 from .expression.library import ExpressionLibrary
-from .faces.choice import PASS_THROUGH, SKIP, STOP, WITHOUT_FACE, NoFace, choose_faces
+from .faces.choice import (
+    FURTHEST,
+    PASS_THROUGH,
+    SKIP,
+    STOP,
+    WITHOUT_FACE,
+    NoFace,
+    choose_faces,
+    turned_away,
+    within,
+)
 from .faces.exposure import brighten
 from .faces.insightface_pack import PackRecogniser, find_pack, load_pack
 from .faces.mesh import Face, FaceMesh
+from .faces.tracking import Follower
 from .frames import FRAMES, align, crop, five_points, transform_mesh
-from .identity.recognisers import Recognisers
+from .identity.recognisers import Recognisers, disagreement
 from .masks import face_mask, light_on_face, remove_face
 from .network.checkpoint import ASSETS, fill, read_checkpoint
 from .network.config import Config
 
+LOG = logging.getLogger(__name__)
 CHUNK = 16  # faces that are worked on at a time, so that long videos need no more memory than short ones
 
 
@@ -92,21 +105,27 @@ class Encoders(nn.Module):
         choose: str = "largest",
         known: Callable[[int], list[Face] | None] | None = None,
         without_face: str = STOP,
+        say: Callable[[str], None] = LOG.warning,
     ) -> tuple[Identity, Tensor]:
         """One person from one or more photos.
 
         pictures      each (3, H, W) in [-1, 1]
         known         as in find()
         without_face  "stop", or else photos that do not show the face are left out
+        say           is told of photos that do not seem to show the same person, or show the face from the side
         returns       the merged code (1, D) and the aligned faces (n, 3, 112, 112)
         """
         if not len(pictures):
             raise ValueError("got no identity photo, want at least one")
-        chosen = self.find(pictures.__getitem__, len(pictures), choose, "identity photo", without_face, known)
+        chosen = self.find(pictures.__getitem__, len(pictures), choose, "identity photo", without_face, known, say=say)
         shown = [(picture, face) for picture, faces in zip(pictures, chosen, strict=True) for face in faces]
         appearance = photograph(*zip(*shown, strict=True))
         faces = torch.cat([self._aligned(picture, [face]) for picture, face in shown])
-        code = self.recognisers.merge(self.recognisers.encode(faces.to(self.device)))
+        codes = self.recognisers.encode(faces.to(self.device))
+        if odd := self.recognisers.odd_ones(codes):
+            numbers = [i + 1 for i, one in enumerate(chosen) if one]
+            say(disagreement([numbers[i] for i in odd], len(pictures)))
+        code = self.recognisers.merge(codes)
         return Identity(code, self.recognisers.names, len(faces), (appearance,)), faces
 
     def expression(
@@ -135,15 +154,16 @@ class Encoders(nn.Module):
         intensity: float = 1.0,
         without_face: str = STOP,
         known: Callable[[int], list[Face] | None] | None = None,
+        say: Callable[[str], None] = LOG.warning,
     ) -> Expression:
         """The expressions of several pictures, such as the frames of a video, as one batch.
 
         picture_at    a picture's number -> (3, H, W) in [-1, 1]
         without_face  for pictures that do not show the face: "stop"; "skip" leaves them out; "pass through" goes on
                       with the faces before, at the start with the first ones
-        known         as in find()
+        known, say    as in find()
         """
-        found = self.find(picture_at, count, choose, "expression photo", without_face, known)
+        found = self.find(picture_at, count, choose, "expression photo", without_face, known, follow=True, say=say)
         if without_face == PASS_THROUGH:
             last = next(faces for faces in found if faces)
             found = [last := faces or last for faces in found]
@@ -188,7 +208,15 @@ class Encoders(nn.Module):
         without_face  for pictures that do not show the face: "stop"; "skip" leaves them out; "pass through" keeps them,
                       with nothing to be replaced in them. NoFace if none does
         """
-        found = self.find(pictures.__getitem__, len(pictures), choose, "background picture", without_face)
+        found = self.find(
+            pictures.__getitem__,
+            len(pictures),
+            choose,
+            "background picture",
+            without_face,
+            follow=True,
+            furthest=FURTHEST,
+        )
         if without_face == SKIP:
             shown = [i for i, faces in enumerate(found) if faces]
             pictures, found = pictures[shown], [found[i] for i in shown]
@@ -270,6 +298,9 @@ class Encoders(nn.Module):
         what: str,
         without_face: str = STOP,
         known: Callable[[int], list[Face] | None] | None = None,
+        follow: bool = False,
+        furthest: float = 180.0,
+        say: Callable[[str], None] = LOG.warning,
     ) -> list[list[Face]]:
         """The chosen faces of each of several pictures, which are asked for one at a time.
 
@@ -277,29 +308,50 @@ class Encoders(nn.Module):
         what          their role, for messages
         without_face  "stop", or else pictures that do not show the face have none here; NoFace if none does
         known         a picture's number -> all faces in it, None where they are to be looked for
+        follow        who is meant is chosen once and followed, as in a video; "all" are always all
+        furthest      degrees; a face that is turned further to a side is none
+        say           is told, once, of faces that are turned too far to be read well
         """
         if without_face not in WITHOUT_FACE:
             raise ValueError(f'got without_face "{without_face}", want one of {", ".join(WITHOUT_FACE)}')
+        follower = Follower(self._codes, choose) if follow and choose != "all" and count > 1 else None
         chosen, reason = [], None
         for i in range(count):
             try:
                 faces = None if known is None else known(i)
-                chosen.append(self.faces(picture_at(i), choose, f"{what} {i + 1} of {count}", faces))
+                name = f"{what} {i + 1} of {count}"
+                chosen.append(within(self.faces(picture_at(i), choose, name, faces, follower), furthest, name))
             except NoFace as error:
                 if without_face == STOP:
                     raise
                 chosen, reason = [*chosen, []], reason or error
         if reason is not None and not any(chosen):
             raise reason
+        if turned := turned_away(chosen, what):
+            say(turned)
         return chosen
 
-    def faces(self, picture: Tensor, choose: str, what: str, found: list[Face] | None = None) -> list[Face]:
+    def faces(
+        self,
+        picture: Tensor,
+        choose: str,
+        what: str,
+        found: list[Face] | None = None,
+        follower: Follower | None = None,
+    ) -> list[Face]:
         """The chosen faces of one picture (3, H, W); NoFace, a ValueError in words, where they are not there.
 
-        found    all faces in it, where that is known already
+        found     all faces in it, where that is known already
+        follower  chooses in place of `choose`
         """
         found = self.mesh.find(picture.to(self.device)) if found is None else found
+        if follower is not None:
+            return follower(picture, found, what)
         return choose_faces(found, choose, picture.shape[-2:], what)
+
+    def _codes(self, picture: Tensor, faces: list[Face]) -> Tensor:
+        """(n, D) identity codes of n faces of a picture (3, H, W)."""
+        return self.recognisers.encode(self._aligned(picture, faces).to(self.device))
 
     def _aligned(self, picture: Tensor, faces: list[Face]) -> Tensor:
         frame = FRAMES["arcface-112"]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from comfy_api.latest import io, ui
 
-from ..models.faces.choice import PASS_THROUGH, SKIP, STOP
+from ..models.faces.choice import FURTHEST, PASS_THROUGH, SKIP, STOP
 from ..models.faces.smoothing import smooth_faces
 from .compat import only_known
 from .inputs import chosen, face_inputs, given_inputs, known_faces, without_face_input
 from .pictures import colours, from_mask, outlined, picture_at, put_back, to_image
-from .progress import reporting, stoppable
+from .progress import reporting, stoppable, warn
 from .wires import CATEGORY, BackgroundType, DiffSFSRType, Loaded, Scene
 
 if TYPE_CHECKING:
@@ -91,7 +91,9 @@ class DiffSFSRExtractBackground(io.ComfyNode):
         known = known_faces(encoders.mesh, image, face_landmarks, bboxes)
         choose, what = chosen(face, face_number), "background picture"
         known = reporting(known, len(image))
-        found = encoders.find(partial(picture_at, image), len(image), choose, what, without_face, known)
+        found = encoders.find(
+            partial(picture_at, image), len(image), choose, what, without_face, known, True, FURTHEST, warn
+        )
         found = smooth_faces(found, smoothing, stoppable(sum(map(len, found))))
         if without_face == SKIP:
             shown = [i for i, faces in enumerate(found) if faces]

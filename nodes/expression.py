@@ -14,7 +14,7 @@ from .compat import only_known
 from .folders import listed
 from .inputs import chosen, face_inputs, given_inputs, known_faces, without_face_input
 from .pictures import from_image, picture_at, to_image
-from .progress import reporting
+from .progress import reporting, warn
 from .wires import CATEGORY, DiffSFSRType, ExpressionType, Loaded, on_cpu
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
@@ -185,5 +185,5 @@ class DiffSFSRExpressionFromImage(io.ComfyNode):
             rest = from_image(neutral, "neutral photo")[0]
         known = reporting(known_faces(encoders.mesh, image, face_landmarks, bboxes), len(image))
         pictures, choose = partial(picture_at, image, what="expression photo"), chosen(face, face_number)
-        expression = encoders.expressions(pictures, len(image), rest, choose, intensity, without_face, known)
+        expression = encoders.expressions(pictures, len(image), rest, choose, intensity, without_face, known, warn)
         return io.NodeOutput(on_cpu(expression))

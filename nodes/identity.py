@@ -7,7 +7,7 @@ from ..models.faces.choice import SKIP, STOP
 from .compat import only_known
 from .inputs import chosen, face_inputs, given_inputs, known_faces, without_face_input
 from .pictures import from_image, to_image
-from .progress import reporting
+from .progress import reporting, warn
 from .wires import CATEGORY, DiffSFSRType, IdentityType, Loaded, on_cpu
 
 
@@ -54,6 +54,6 @@ class DiffSFSREncodeIdentity(io.ComfyNode):
     ) -> io.NodeOutput:
         encoders, pictures = diffsfsr.ready(), list(from_image(image, "identity photo"))
         known = reporting(known_faces(encoders.mesh, image, face_landmarks, bboxes), len(pictures))
-        identity, faces = encoders.identity(pictures, chosen(face, face_number), known, without_face)
+        identity, faces = encoders.identity(pictures, chosen(face, face_number), known, without_face, warn)
         aligned = to_image(faces)
         return io.NodeOutput(on_cpu(identity), aligned, ui=ui.PreviewImage(aligned, cls=cls))

@@ -1,13 +1,24 @@
 """Progress bars in the front end, and its button that stops a run, for work that is done piece by piece."""
 
+import logging
 from collections.abc import Callable
 from typing import TypeVar
 
 import comfy.model_management
 import comfy.utils
+from comfy_execution.utils import get_executing_context
+from server import PromptServer
 from torch import Tensor, cat
 
 Answer = TypeVar("Answer")
+
+
+def warn(text: str) -> None:
+    """Say something on the node that is being executed, and in the log; the run goes on."""
+    logging.warning(text)
+    context = get_executing_context()
+    if context is not None and getattr(PromptServer, "instance", None) is not None:
+        PromptServer.instance.send_progress_text(f"Warning: {text}", context.node_id)
 
 
 def stoppable(count: int) -> Callable[[int], None]:

@@ -18,6 +18,8 @@ from ..faces.insightface_pack import PREFIX, PackRecogniser, find_pack
 from ..network.checkpoint import ASSETS
 from .recogniser import Recogniser, compound_code, unit_vectors
 
+ODD = 0.4  # cosine; as SAME in models/faces/tracking.py, which has the measurement
+
 
 class Recognisers(nn.Module):
     """Networks by name, in the order in which their vectors stand in the code; a mapping."""
@@ -85,6 +87,10 @@ class Recognisers(nn.Module):
         sizes = self.sizes
         return merge_photos(weigh_photos(codes, sizes), sizes)
 
+    def odd_ones(self, codes: Tensor) -> list[int]:
+        """Which of several photos (n, D) hardly show the person whom the others show; of two that differ, both."""
+        return odd_photos(codes, self.sizes)
+
     def blend(self, first: Identity, second: Identity, share: float) -> Identity:
         """Someone between two people: `share` of the second, 0..1. In batches, the first with the first, and so on."""
         for which, identity in (("first", first), ("second", second)):
@@ -135,3 +141,23 @@ def weigh_photos(code: Tensor, sizes: Iterable[int]) -> Tensor:
             median = (near * vectors).sum(0, keepdim=True) / near.sum()
         parts.append(vectors * (vectors @ F.normalize(median, dim=-1).mT).clamp(min=1e-3) ** 4)
     return torch.cat(parts, dim=-1)
+
+
+def odd_photos(code: Tensor, sizes: Iterable[int]) -> list[int]:
+    """Photos (n, D) whose cosine to what the others make together is below ODD (ours)."""
+    odd = []
+    for i in range(len(code) if len(code) > 1 else 0):
+        others = torch.cat([code[:i], code[i + 1 :]])
+        together = merge_photos(weigh_photos(others, sizes), sizes)[0]
+        if F.cosine_similarity(code[i], together, dim=0) < ODD:
+            odd.append(i)
+    return odd
+
+
+def disagreement(numbers: Sequence[int], count: int) -> str:
+    """A warning that names photos, counted from 1."""
+    if len(numbers) == count:
+        which = "the identity photos do not show one person, as it seems"
+    else:
+        which = f"identity photo {' and '.join(map(str, numbers))} of {count} shows somebody else, as it seems"
+    return f"{which}; take out what does not belong, since all are merged into one identity"
