@@ -21,7 +21,7 @@ FAR = 0.1  # how much cosine a move by one size is worth, of moves up to MOST si
 MOST = 2.0
 UNSETTLED = 5  # frames for which people stay doubtful after they were near each other
 KEPT = 250  # frames for which somebody who is out of sight is remembered within a shot
-CUT = 0.25  # mean difference of thumbnails, of 2
+CUT = 0.12  # mean difference of thumbnails, of 2
 THUMBNAIL = 12  # pixels
 REMEMBERED = 20  # people chosen in earlier shots
 
@@ -31,7 +31,8 @@ class _Person:
     where: Tensor  # (3,) middle and size of the face, pixels
     speed: Tensor  # (3,) pixels a frame
     code: Tensor  # (D,) unit length
-    seen: int  # frame
+    first: int  # frame
+    seen: int  # frame, the last so far
     crowded: int = -UNSETTLED  # frame in which somebody was near
 
 
@@ -63,6 +64,10 @@ class Follower:
         if cut:
             self.people, self.followed = [], None
         owners = self._owners(picture, faces)
+        if faces and all(
+            owner.first == self.now for owner in owners
+        ):  # everybody is new: another shot, or another photo
+            self.people, self.followed = owners, None
         if not faces or self.followed is None:
             (wanted,) = choose_faces(faces, self.choose, picture.shape[-2:], what)  # says so where it is not there
             (number,) = (i for i, face in enumerate(faces) if face is wanted)
@@ -70,6 +75,7 @@ class Follower:
         for face, owner in zip(faces, owners, strict=True):
             if owner is self.followed:
                 return [face]
+        choose_faces(faces, self.choose, picture.shape[-2:], what)  # there may be too few to choose from
         raise NoFace(
             f"the face that was chosen in an earlier picture is not seen in the {what}, which shows {len(faces)}; pass "
             "such pictures through or skip them, or take pictures that all show it"
@@ -118,7 +124,7 @@ class Follower:
                     taken.add(id(people[p]))
             for i, code in zip(left, codes, strict=True):
                 if i not in owners:
-                    owners[i] = _Person(places[i], torch.zeros(3), code, self.now)
+                    owners[i] = _Person(places[i], torch.zeros(3), code, self.now, self.now)
                     self.people = [*self.people, owners[i]]
         for i, person in owners.items():
             if person.seen < self.now:

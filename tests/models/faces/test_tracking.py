@@ -87,8 +87,14 @@ def test_after_a_cut_the_person_is_known_again_and_else_chosen_anew():
 
 
 def test_another_person_in_the_same_shot_does_not_take_the_place():
-    frames = [[face(200, ANNA)]] * 3 + [[face(600, BERT)]] * 3 + [[face(600, BERT, 150), face(200, ANNA)]] * 3
+    both, alone = [face(200, ANNA), face(600, BERT, 90)], [face(600, BERT, 90)]
+    frames = [both] * 3 + [alone] * 3 + [[face(600, BERT, 150), face(200, ANNA)]] * 3
     assert follow(frames, "largest") == [ANNA] * 3 + [None] * 3 + [ANNA] * 3
+
+
+def test_photos_of_different_people_each_give_their_own():
+    photos = [[face(200 + 150 * (i % 2), who, 100)] for i, who in enumerate((ANNA, BERT, CARL, BERT))]
+    assert follow(photos, "largest") == [ANNA, BERT, CARL, BERT]
 
 
 def test_codes_are_read_only_where_there_is_doubt():
