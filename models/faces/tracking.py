@@ -64,9 +64,7 @@ class Follower:
         if cut:
             self.people, self.followed = [], None
         owners = self._owners(picture, faces)
-        if faces and all(
-            owner.first == self.now for owner in owners
-        ):  # everybody is new: another shot, or another photo
+        if faces and all(owner.first == self.now for owner in owners):  # another shot, or another photo
             self.people, self.followed = owners, None
         if not faces or self.followed is None:
             (wanted,) = choose_faces(faces, self.choose, picture.shape[-2:], what)  # says so where it is not there
