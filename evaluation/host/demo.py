@@ -19,10 +19,10 @@ from .workflow import find_node, to_prompt
 
 WORKFLOW = PACK / "workflows" / "portrait_from_selfie.json"
 ROWS = (  # whose selfie, showing what, into whose portrait
-    ("P009", "joy", "P003"),
-    ("P003", "surprise", "P004"),
-    ("P007", "anger", "P008"),
-    ("P005", "sadness", "P008"),
+    ("P007", "joy", "P008"),
+    ("P002", "anger", "P003"),
+    ("P006", "surprise", "P007"),
+    ("P001", "joy", "P002"),
 )
 
 
