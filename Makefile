@@ -9,7 +9,6 @@
 #   PYTHON=python3.12            another interpreter
 #   TORCH="torch==2.7.0 ..."     other builds of torch
 #   COMFYUI=/path/to/ComfyUI     a ComfyUI of your own, BASE=/path/to/ComfyUI to use its models, too
-#   WORKERS=2                    processes that run tests, a thread and about 3 GB each
 #   PORT=8188  LISTEN=127.0.0.1  where `make comfyui` listens
 #   CHROMIUM=/usr/bin/chromium   the browser of `make browser`; without it, one on the path
 
@@ -18,7 +17,6 @@ TORCH ?= torch torchvision
 COMFYUI ?= .comfyui/ComfyUI
 BASE ?= .comfyui/base
 CHROMIUM ?= $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name))))
-WORKERS ?= 2
 PORT ?= 8188
 LISTEN ?= 127.0.0.1
 
@@ -32,8 +30,7 @@ JUDGES := .judges/package/package.json
 .DELETE_ON_ERROR:
 
 test: install lint judges
-	COMFYUI="$(COMFYUI)" OMP_NUM_THREADS=1 $(PY) -m pytest -m "not browser" --durations=10 \
-		--numprocesses=$(WORKERS) --dist=loadfile
+	COMFYUI="$(COMFYUI)" $(PY) -m pytest -m "not browser" --durations=10
 
 demo: install
 	$(PY) cli.py demo --comfyui "$(COMFYUI)" --output output/demo.png
