@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...models.expression.library import MOVING, ExpressionLibrary
 from ...models.faces.mesh import FaceMesh
-from ...training.measure_anchors import CELLS, TEST_PEOPLE, read_sheet
+from ..acted import CELLS, TEST_PEOPLE, read_sheet
 
 TOP = 5
 FITTING = {  # written down before the test people were measured cell by cell (docs/expressions.md); neutral fits none

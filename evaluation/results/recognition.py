@@ -24,8 +24,8 @@ from ...models.network.checkpoint import ASSETS, read_config, resolve_checkpoint
 from ...models.pictures import read_picture
 from ...training.data.shards import Shards
 from ...training.data.split import is_test_person, test_people
-from ...training.measure_anchors import CELLS
 from ...training.progress import shown
+from ..acted import CELLS
 from ..judges.networks import Judges, find_judges
 from ..people import find_people
 from .verification import Drift, Retrieval, Verification, combine, drift, fit_shares, retrieve, verify

@@ -15,7 +15,7 @@ from ...models.appearance.shape import ShapeModel
 from ...models.encoders import Encoders
 from ...models.faces.mesh import Face, FaceMesh
 from ...models.pictures import read_picture
-from ...training.measure_anchors import CELLS
+from ..acted import CELLS
 from ..people import find_people
 
 ACTED = {"neutral": CELLS[1:], "happy": ("neutral", "sad", "angry", "surprised", "disgusted", "scared", "shocked")}

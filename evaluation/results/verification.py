@@ -10,7 +10,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from ...training.measure_anchors import CELLS
+from ..acted import CELLS
 
 FOLDS = 10
 FALSE_ACCEPTS = 1e-3

@@ -124,17 +124,6 @@ def travel(first: Expression, second: Expression, steps: int) -> Expression:
     return Expression(torch.lerp(a, b, weights), f"{_name(first)} to {_name(second)}")
 
 
-def correct(expression: Expression, neutral: Expression) -> Expression:
-    """Take the person's own neutral face off an expression, both read from photos without a neutral of their own.
-
-    What is left is what the face does, not how it is built: the stored mean that both readings lack cancels out.
-    """
-    if len(neutral.code) != 1:
-        raise ValueError(f"got {len(neutral.code)} neutral expressions, want one")
-    a, b = _same_device(expression, neutral)
-    return Expression(a - b, expression.name)
-
-
 def _same_device(first: Expression, second: Expression) -> list[Tensor]:
     return broadcast({"first": first.code, "second": second.code.to(first.code)})
 

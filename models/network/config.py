@@ -104,7 +104,7 @@ class Config:
         missing = sorted(f.name for f in fields if f.default is dataclasses.MISSING and f.name not in values)
         if unknown or missing:
             raise ValueError(
-                f"the checkpoint's config has unknown keys {unknown} and lacks {missing}; "
+                f"the checkpoint's config has unknown keys {unknown!s:.200} and lacks {missing}; "
                 "it was made by another version of this pack: update the pack or export the checkpoint again"
             )
         return cls(**values)

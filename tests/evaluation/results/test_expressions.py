@@ -1,5 +1,6 @@
 import pytest
 import torch
+from diffsfsr.evaluation.acted import CELLS
 from diffsfsr.evaluation.people import find_people
 from diffsfsr.evaluation.results.expressions import (
     FITTING,
@@ -13,7 +14,6 @@ from diffsfsr.models.expression.library import ExpressionLibrary
 from diffsfsr.models.faces.mesh import FaceMesh
 from diffsfsr.models.faces.task_file import find_task_file
 from diffsfsr.models.network.checkpoint import ASSETS
-from diffsfsr.training.measure_anchors import CELLS
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,13 @@ import json
 import pytest
 import torch
 from diffsfsr.cli import main
+from diffsfsr.evaluation.acted import CELLS
 from diffsfsr.evaluation.people import find_people
 from diffsfsr.evaluation.results import recognition
 from diffsfsr.models.frames import FRAMES, align, crop, five_points
 from diffsfsr.models.identity.recogniser import Recogniser
 from diffsfsr.models.network.checkpoint import ASSETS
 from diffsfsr.training.data.split import is_test_person
-from diffsfsr.training.measure_anchors import CELLS
 from safetensors.torch import save_file
 
 

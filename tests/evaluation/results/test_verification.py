@@ -1,6 +1,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from diffsfsr.evaluation.acted import CELLS
 from diffsfsr.evaluation.results.verification import (
     best_threshold,
     combine,
@@ -10,7 +11,6 @@ from diffsfsr.evaluation.results.verification import (
     true_accepts,
     verify,
 )
-from diffsfsr.training.measure_anchors import CELLS
 
 PEOPLE = [f"person {i // 4}" for i in range(80)]  # twenty people, four photos each
 
