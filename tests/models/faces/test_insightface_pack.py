@@ -12,7 +12,9 @@ from diffsfsr.models.faces.insightface_pack import PackRecogniser, find_pack, lo
 from diffsfsr.models.faces.task_file import find_task_file
 from diffsfsr.models.frames import five_points
 from diffsfsr.models.identity.recogniser import Recogniser
+from diffsfsr.models.network.autoencoder import build_autoencoder
 from diffsfsr.models.network.checkpoint import ASSETS, save_checkpoint
+from diffsfsr.models.network.denoiser import Denoiser
 from torch import nn
 
 
@@ -42,6 +44,12 @@ def pack(own, tmp_path_factory):
     return folder
 
 
+def networks(config) -> dict[str, nn.Module]:
+    widths = config.autoencoder_widths
+    autoencoder = build_autoencoder(widths, config.autoencoder_layers, config.latent_channels, config.latent_scale)
+    return {"unet": Denoiser(config).unet, "vae": autoencoder, "conditioner": Conditioner(config)}
+
+
 def test_a_pack_says_what_its_recogniser_says(own, pack, acted):
     faces = torch.stack([acted("P001", 0, 112), acted("P001", 1, 112), acted("P002", 0, 112)])
     recogniser = PackRecogniser.load(pack)
@@ -59,7 +67,7 @@ def test_a_file_for_one_face_at_a_time_takes_batches_too(own, pack, acted):
 def test_a_checkpoint_trained_with_a_pack_finds_it(own, pack, tiny, acted, tmp_path):
     config = dataclasses.replace(tiny, recognisers=("resnet-face", "insightface/ours"), identity_size=384)
     path = tmp_path / "tiny.safetensors"
-    parts = {"unet": nn.Linear(1, 1), "vae": nn.Linear(1, 1), "conditioner": Conditioner(config)}
+    parts = networks(config)
     save_checkpoint(path, config, parts, 0)
     with pytest.raises(ValueError, match='no insightface pack "ours" in any folder.*models/insightface/models/ours/'):
         Encoders.load(path, find_task_file())
@@ -81,7 +89,7 @@ def test_one_pack_finds_compares_and_conditions(own, pack, scrfd, tiny, acted, t
     """A checkpoint trained with one of ours; the user's pack finds faces and compares them, and conditions nothing."""
     config = dataclasses.replace(tiny, recognisers=("resnet-face",), identity_size=192)
     path, both = tmp_path / "tiny.safetensors", tmp_path / "both"
-    parts = {"unet": nn.Linear(1, 1), "vae": nn.Linear(1, 1), "conditioner": Conditioner(config)}
+    parts = networks(config)
     save_checkpoint(path, config, parts, 0)
     plain = Encoders.load(path, find_task_file())
     assert plain.comparer is None
