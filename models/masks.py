@@ -6,15 +6,11 @@ The mask is 1 where pixels are regenerated. S is the side of the generation fram
 import torch
 from torch import Tensor
 
+from .appearance.topology import OUTLINE
 from .frames import pixel_centres
 from .network.config import MASK_MARGINS
 
-# MediaPipe's face oval, from the top of the forehead over the viewer's right cheek to the chin and back
-FACE_OVAL = (
-    *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377),
-    *(152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),
-)
-TOP, CHIN = FACE_OVAL.index(10), FACE_OVAL.index(152)
+TOP, CHIN = OUTLINE.index(10), OUTLINE.index(152)
 
 
 def face_mask(
@@ -36,7 +32,7 @@ def face_mask(
     """
     if points.ndim != 3 or points.shape[1] != 478:
         raise ValueError(f"got mesh points of shape {tuple(points.shape)}, want (B, 478, 2 or 3)")
-    oval = points[:, FACE_OVAL, :2]
+    oval = points[:, OUTLINE, :2]
     centre = oval.mean(1, keepdim=True)
     up = (oval[:, TOP] - oval[:, CHIN])[:, None]  # as long as the face is high
     spokes = oval - centre

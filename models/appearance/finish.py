@@ -96,17 +96,17 @@ class Finisher:
         size, photos = scene.around.shape[-1], own.photos
         moved = self._moved(own, wants)  # (n, 478)
         if len(photos) == 1:
-            photo, opened = warp(photos, own.points, target, size), _opened(own.points)
+            photo = warp(photos, own.points, target, size)
         else:
             fit = DOUBT + (1 - DOUBT) * torch.exp(-(moved / FAR).square())
-            photo, opened = warp_photos(photos, own.points, target[:, None], size, fit=fit), _opened(own.points)
+            photo = warp_photos(photos, own.points, target[:, None], size, fit=fit)
         nearest = moved.mean(1).argmin()
         layers = Layers(
             photo=photo,
             scene=warp(scene.around, scene.points, target, size),
             painted=None if painted is None else self._painted(painted, target, size),
             moved=moved.amin(0, keepdim=True),
-            opened=(_opened(target) - opened[nearest]),
+            opened=_opened(target) - _opened(own.points)[nearest],
             target=target,
         )
         around = surroundings(scene.around, scene.points, target, scene.mask)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from diffsfsr.models.appearance.topology import OUTLINE
 from diffsfsr.models.frames import FRAMES
-from diffsfsr.models.masks import FACE_OVAL
 from diffsfsr.models.network.config import Config, mini
 from diffsfsr.models.pictures import read_picture
 from torch import Tensor
@@ -51,6 +51,6 @@ def mesh() -> Tensor:
     """(1, 478, 2): a drawn, upright face in the middle of 128 pixels, its oval an ellipse 70 wide and 90 high."""
     angle = torch.arange(36) * (math.pi / 18)  # clockwise from the top
     points = torch.full((1, 478, 2), 64.0)
-    points[0, FACE_OVAL] = torch.stack([64 + 35 * angle.sin(), 64 - 45 * angle.cos()], -1)
+    points[0, OUTLINE] = torch.stack([64 + 35 * angle.sin(), 64 - 45 * angle.cos()], -1)
     points[0, [468, 473, 4, 61, 291]] = torch.tensor(FRAMES["mini-128"].points)
     return points

@@ -3,8 +3,9 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from diffsfsr.models.appearance.topology import OUTLINE
 from diffsfsr.models.frames import transform
-from diffsfsr.models.masks import FACE_OVAL, face_mask, light_on_face, remove_face
+from diffsfsr.models.masks import face_mask, light_on_face, remove_face
 
 
 def turned(degrees: float, about: float = 64.0) -> torch.Tensor:
@@ -23,7 +24,7 @@ def smooth_picture(height: int, width: int) -> torch.Tensor:
 
 
 def test_the_oval_is_a_closed_ring_of_36_points():
-    assert len(set(FACE_OVAL)) == 36 and max(FACE_OVAL) < 468
+    assert len(set(OUTLINE)) == 36 and max(OUTLINE) < 468
 
 
 @pytest.mark.parametrize("degrees", [0.0, 37.0, 180.0])
@@ -34,7 +35,7 @@ def test_mask_contains_the_oval(mesh, degrees, mirrored):
         points = points * torch.tensor([-1.0, 1.0]) + torch.tensor([128.0, 0.0])
     mask = face_mask(points, 128)
     assert mask.shape == (1, 1, 128, 128) and set(mask.unique().tolist()) == {0.0, 1.0}
-    x, y = points[0, FACE_OVAL].long().unbind(-1)
+    x, y = points[0, OUTLINE].long().unbind(-1)
     assert (mask[0, 0, y, x] == 1).all()
 
 
