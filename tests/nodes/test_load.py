@@ -119,7 +119,7 @@ def test_weights_reach_the_host_as_the_file_has_them(host, load, monkeypatch):
 
 
 ALONE = """
-import importlib.util, sys, time
+import importlib.util, sys
 comfyui, folder = sys.argv[1:]
 sys.argv[1:] = []
 sys.path.append(comfyui)
@@ -130,19 +130,16 @@ before = set(sys.modules)
 spec = importlib.util.spec_from_file_location("pack", folder + "/__init__.py", submodule_search_locations=[folder])
 sys.modules["pack"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules["pack"])
-start = time.process_time()
 from pack.nodes import list_nodes
 for node in list_nodes():
     node.GET_SCHEMA()
-print(time.process_time() - start)
 import pack.models.network.checkpoint, pack.models.encoders, pack.nodes.native
 print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before}))
 """
 
 
-def test_nodes_load_fast_and_run_without_diffusers(host, folders):
+def test_nodes_load_and_run_without_heavy_packages(host, folders):
     """In a process of its own: the tests' own modules have brought diffusers into this one."""
     command = [sys.executable, "-c", ALONE, str(Path(host.folder_paths.__file__).parent), str(folders.ASSETS.parent)]
-    seconds, modules = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-2:]
-    assert float(seconds) < 0.5
+    modules = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
     assert {"diffusers", "accelerate", "cv2", "mediapipe"}.isdisjoint(modules.split())
