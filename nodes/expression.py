@@ -1,14 +1,16 @@
-"""Expressions: by one of the 135 words, by words of one's own, or read from a photo."""
+"""Expressions: by one of the 135 words, by any words of one's own, or read from a photo."""
 
 from functools import lru_cache, partial
 from pathlib import Path
 
 from comfy_api.latest import io, ui
-from torch import Tensor
+from torch import Tensor, cat, full
 
-from ..models.expression.labels import read_labels
-from ..models.expression.references import FILE, References
-from ..models.expression.words import MAX_INTENSITY, Words
+from ..models.codes import Expression
+from ..models.expression.labels import most_variants, read_labels
+from ..models.expression.performance import perform
+from ..models.expression.references import FILE, SIDE, References
+from ..models.expression.words import MAX_INTENSITY, Meaning, Words
 from ..models.faces.choice import STOP, WITHOUT_FACE
 from .compat import only_known
 from .folders import listed
@@ -30,6 +32,12 @@ def labels() -> tuple[str, ...]:
 @lru_cache(maxsize=1)
 def words() -> Words:
     return Words.load(ASSETS / "synonyms.json", labels())
+
+
+@lru_cache(maxsize=1)
+def variants() -> int:
+    """How many faces a word has at most; 1 where the table cannot be read."""
+    return max(listed(lambda: [most_variants(ASSETS / "expressions.json")]), default=1)
 
 
 @lru_cache(maxsize=1)
@@ -62,8 +70,8 @@ def variant_input(what: str) -> io.Int.Input:
         "variant",
         default=0,
         min=0,
-        max=99,
-        tooltip=f"Some {what} have more than one face; 0 is the most usual one.",
+        max=variants() - 1,
+        tooltip=f"The {what} have another face, too; 0 is the most usual one.",
     )
 
 
@@ -78,7 +86,12 @@ class DiffSFSRExpressionByLabel(io.ComfyNode):
             **only_known(io.Schema, search_aliases=["emotion", "facial expression", "mood", "smile"]),
             inputs=[
                 DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),
-                io.Combo.Input("label", options=listed(labels), default="joy", tooltip="What the face is to express."),
+                io.Combo.Input(
+                    "label",
+                    options=listed(labels),
+                    default="joy",
+                    tooltip="What the face is to express. A STRING cannot be wired here: take Expression by Text.",
+                ),
                 variant_input("words"),
                 intensity_input(),
             ],
@@ -87,6 +100,17 @@ class DiffSFSRExpressionByLabel(io.ComfyNode):
                 reference_output(),
             ],
         )
+
+    @classmethod
+    def validate_inputs(cls, label: str | None = None) -> bool | str:
+        """In place of the host's own words, which say neither what a word means nor where words are understood.
+
+        label    None where a wire gives it
+        """
+        if label is None or label in labels():
+            return True
+        near = words().suggested(label)
+        return f'got "{label}", want one of the labels; {near}. Expression by Text takes any words'
 
     @classmethod
     def execute(cls, diffsfsr: Loaded, label: str, variant: int, intensity: float) -> io.NodeOutput:
@@ -102,35 +126,59 @@ class DiffSFSRExpressionByText(io.ComfyNode):
             node_id="DiffSFSRExpressionByText",
             display_name="Expression by Text",
             category=CATEGORY,
-            description="An expression in words of your own, such as smug, a bit worried or over the moon. The nearest "
-            "of the 135 labels is taken; words of degree weaken or strengthen it.",
-            **only_known(io.Schema, search_aliases=["emotion prompt", "facial expression", "synonym", "mood"]),
+            description="An expression in words of your own, such as smug, a bit worried, wink, looking left or angry "
+            "but smiling: emotions, actions and emoji, in English, Chinese or Japanese.",
+            **only_known(
+                io.Schema,
+                search_aliases=["emotion prompt", "facial expression", "synonym", "mood", "smile", "wink", "emoji"],
+            ),
             inputs=[
                 DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),
                 io.String.Input(
                     "text",
                     default="a bit smug",
-                    tooltip="A word or a short phrase in English. Say what the face is to show, not what it is not to.",
+                    multiline=True,
+                    tooltip="Words, or an emoji. Say what the face is to show, not what it is not to. Several lines "
+                    "give a batch of expressions, one for each.",
                 ),
                 variant_input("labels"),
                 intensity_input(),
             ],
             outputs=[
                 ExpressionType.Output(id="expression", display_name="EXPRESSION", tooltip=DONE),
-                io.String.Output(id="label", display_name="label", tooltip="The label that was understood."),
+                io.String.Output(
+                    id="label", display_name="label", tooltip="The labels and actions that were understood."
+                ),
                 reference_output(),
             ],
         )
 
     @classmethod
     def execute(cls, diffsfsr: Loaded, text: str, variant: int, intensity: float) -> io.NodeOutput:
-        best = words().find(text)[0]
-        intensity = min(best.degree * intensity, MAX_INTENSITY)
-        expression = diffsfsr.ready().label(best.label, variant, intensity)
-        shown = to_image(references().pictures(best.label, variant))
-        understood = ui.PreviewText(f"{best.label}, intensity {intensity:.2f}")
-        preview = understood.as_dict() | ui.PreviewImage(shown, cls=cls).as_dict()
-        return io.NodeOutput(on_cpu(expression), best.label, shown, ui=preview)
+        lines = [line for line in text.splitlines() if line.strip()] or [text]
+        meanings = [words().read(line) for line in lines]
+        encoders = diffsfsr.ready()
+        expressions = [perform(each, lambda name, k: encoders.label(name, variant, k), intensity) for each in meanings]
+        name = "\n".join(each.name for each in expressions)
+        expression = on_cpu(Expression(cat([each.code.cpu() for each in expressions]), name))
+        shown = pictures_of(meanings, variant)
+        said = ui.PreviewText("\n".join(told(each, intensity) for each in meanings))
+        preview = said.as_dict() | ui.PreviewImage(shown, cls=cls).as_dict()
+        return io.NodeOutput(expression, name, shown, ui=preview)
+
+
+def told(meanings: list[Meaning], intensity: float) -> str:
+    """What was understood, and what cannot be shown of it."""
+    parts = [f"{each.what}, intensity {min(each.degree * intensity, MAX_INTENSITY):.2f}" for each in meanings]
+    notes = [f" ({each.action.note})" for each in meanings if each.action and each.action.note]
+    return " + ".join(parts) + "".join(notes)
+
+
+def pictures_of(meanings: list[list[Meaning]], variant: int) -> Tensor:
+    """The rendered heads of all labels that occur, IMAGE (2 each, 160, 160, 3); a grey one where there are none."""
+    names = dict.fromkeys(each.what for line in meanings for each in line if each.action is None)
+    shown = [to_image(references().pictures(name, variant)) for name in names]
+    return cat(shown) if shown else full((1, SIDE, SIDE, 3), 0.5)
 
 
 class DiffSFSRExpressionFromImage(io.ComfyNode):

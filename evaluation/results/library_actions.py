@@ -29,7 +29,12 @@ def build(args: argparse.Namespace) -> None:
 
 def find(args: argparse.Namespace) -> None:
     words = Words.load(ASSETS / "synonyms.json", read_labels(LABELS))
-    for match in words.find(" ".join(args.phrase)):
+    phrase = " ".join(args.phrase)
+    read = words.read(phrase)
+    for each in read:
+        if each.action is not None:
+            print(f"{each.what}  an action, intensity {each.degree:.2f} {each.action.note}".rstrip())
+    for match in words.find(phrase) if any(each.action is None for each in read) else ():
         print(f"{match.label}  score {match.score:.2f}  intensity {match.degree:.2f}")
 
 

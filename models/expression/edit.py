@@ -92,6 +92,29 @@ def edit(expression: Expression, sliders: Mapping[str, float], asymmetry: float 
     return Expression(code * torch.tensor(keep).to(code), f"{_name(expression)}, edited")
 
 
+def act(expression: Expression, moves: Mapping[str, float], strength: float = 1.0) -> Expression:
+    """An expression with an action on top of it, of models/expression/actions.py.
+
+    Where the action moves the face, the action holds, unless the expression goes farther the same way already: a smile
+    on an angry face takes its mouth and leaves its brows, and a smile on a happy one changes little.
+
+    moves     values by the names of SLIDERS or of blendshapes; 0 keeps that blendshape still
+    strength  0..1.5: 0 leaves the expression, 1 is the action as it is, channels stop at -1 and 1
+    """
+    _within(strength, 0.0, MAX_INTENSITY, "strength")
+    wanted, moved = torch.zeros(len(BLENDSHAPES)), torch.zeros(len(BLENDSHAPES), dtype=torch.bool)
+    for name, value in moves.items():
+        slider = SLIDERS.get(name)
+        channels = {name: 1.0} if slider is None else slider.up if value > 0 else slider.down
+        vector = named_vector(channels, f'"{name}" of an action')
+        wanted, moved = wanted + (value if slider is None else abs(value)) * vector, moved | (vector != 0)
+    code = expression.code
+    wanted, moved = (wanted * max(strength, 1.0)).to(code), moved.to(code.device)
+    farther = (wanted.sign() == code.sign()) & (code.abs() > wanted.abs())
+    acted = torch.where(moved & ~farther, wanted, code)
+    return replace(expression, code=torch.lerp(code, acted, min(strength, 1.0)).clamp(-1, 1))
+
+
 def scale(expression: Expression, intensity: float) -> Expression:
     """The expression stronger or weaker: 0 is exactly neutral, 1 as it is, at most 1.5; channels stop at -1 and 1."""
     _within(intensity, 0.0, MAX_INTENSITY, "intensity")

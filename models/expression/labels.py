@@ -23,6 +23,11 @@ def read_labels(path: Path) -> tuple[str, ...]:
     return tuple(read_expressions(path)["labels"])
 
 
+def most_variants(path: Path) -> int:
+    """How many faces the word with the most of them has."""
+    return max(len(each["variants"]) for each in read_expressions(path)["labels"].values())
+
+
 def nearest(word: str, known: Sequence[str], count: int = 5) -> list[str]:
     """The known names that are spelt most like the word, best first: common letters, and a common beginning."""
     word = word.strip().lower()[:LONGEST]

@@ -15,7 +15,7 @@ from ..faces.mesh import BLENDSHAPES
 from ..files import is_number, shown
 from .labels import nearest, read_expressions
 from .references import FILE, References
-from .words import MAX_INTENSITY
+from .words import MAX_INTENSITY, Words
 
 LARGEST = 1e6  # number that is looked at at all
 UNCHANGED = 2e-3  # how exactly the references remember what was meant
@@ -43,8 +43,9 @@ class Entry:
 class ExpressionLibrary:
     """Label, variant and intensity -> expression code."""
 
-    def __init__(self, entries: dict[str, Entry], neutral: Tensor):
+    def __init__(self, entries: dict[str, Entry], neutral: Tensor, synonyms: Path | None = None):
         self._entries = entries
+        self._synonyms = synonyms  # the table that tells what a word that is no label may mean
         self.neutral = neutral  # (51,) mean reading of neutral faces, by which the labels were written
         self.labels: tuple[str, ...] = tuple(entries)
 
@@ -66,7 +67,7 @@ class ExpressionLibrary:
         _keys(table["anchors"], None, "anchors")
         anchors = {name: named_vector(values, f'anchor "{name}"') for name, values in table["anchors"].items()}
         entries = {label: _entry(label, value, anchors, neutral) for label, value in table["labels"].items()}
-        return cls(entries, neutral)
+        return cls(entries, neutral, Path(path).with_name("synonyms.json"))
 
     def rendered(self, references: References) -> "ExpressionLibrary":
         """The same labels with the codes that were read; ValueError where the table was changed since."""
@@ -80,7 +81,7 @@ class ExpressionLibrary:
                     f"{references.path} to use the table as it is written"
                 )
             entries[label] = replace(entry, codes=references.codes[rows])
-        return ExpressionLibrary(entries, self.neutral)
+        return ExpressionLibrary(entries, self.neutral, self._synonyms)
 
     def variants(self, label: str) -> tuple[str, ...]:
         """Why each variant of a label looks as it does; as many as there are variants."""
@@ -111,9 +112,13 @@ class ExpressionLibrary:
 
     def _entry(self, label: str) -> Entry:
         if label not in self._entries:
-            near = ", ".join(nearest(label, self.labels))
-            raise ValueError(f'got "{label}", want one of the {len(self.labels)} labels; the nearest are {near}')
+            raise ValueError(f'got "{label}", want one of the {len(self.labels)} labels; {self._suggested(label)}')
         return self._entries[label]
+
+    def _suggested(self, label: str) -> str:
+        if self._synonyms is not None and self._synonyms.is_file():
+            return Words.load(self._synonyms, self.labels).suggested(label)
+        return f"the nearest in spelling are {', '.join(nearest(label, self.labels))}"
 
 
 def _entry(label: str, value: dict, anchors: dict[str, Tensor], neutral: Tensor) -> Entry:

@@ -43,6 +43,29 @@ def test_words_of_ones_own_are_a_label_and_a_strength(run, diffsfsr, label):
         text("xyzzyqqq")
 
 
+def test_lines_of_words_are_a_batch_of_emotions_and_actions(run, diffsfsr, label):
+    asked = dict(text="joy\n\nangry but smiling\nlooking left\n", variant=0, intensity=1.0)
+    expression, understood, shown = run("DiffSFSRExpressionByText", diffsfsr=diffsfsr, **asked)
+    assert expression.code.shape == (3, 51) and understood.split("\n") == ["joy", "anger, smile", "looking left"]
+    torch.testing.assert_close(expression.code[:1], label("joy").code)
+    assert shown.shape == (4, 160, 160, 3)  # two heads each for joy and anger
+
+
+def test_an_action_alone_says_what_cannot_be_shown(host, diffsfsr):
+    node = host.nodes.NODE_CLASS_MAPPINGS["DiffSFSRExpressionByText"]
+    shown = node.execute(diffsfsr=diffsfsr, text="tongue out", variant=0, intensity=1.0)
+    assert "tongue cannot be painted" in shown.ui["text"][0] and shown.args[0].code.any()
+
+
+def test_a_label_that_is_none_is_refused_by_what_it_means(host):
+    node = host.nodes.NODE_CLASS_MAPPINGS["DiffSFSRExpressionByLabel"]
+    assert node.validate_inputs(label="joy") is True and node.validate_inputs() is True
+    said = node.validate_inputs(label="happy")
+    assert '"happy" means happiness' in said and "Expression by Text" in said
+    for variant in (node, host.nodes.NODE_CLASS_MAPPINGS["DiffSFSRExpressionByText"]):
+        assert variant.INPUT_TYPES()["required"]["variant"][1]["max"] == 1
+
+
 def test_what_a_label_looks_like_is_shown(host, diffsfsr):
     """The preview of the node and its IMAGE; the words that were understood are still told."""
     node = host.nodes.NODE_CLASS_MAPPINGS["DiffSFSRExpressionByText"]
