@@ -41,13 +41,18 @@ def read_picture(path: str | Path) -> Tensor:
     return decode_picture(path.read_bytes(), path.name)
 
 
-def decode_picture(content: bytes, name: str) -> Tensor:
-    """read_picture for a file's content; the name is for the error message alone."""
+def decode_picture(content: bytes, name: str, most: int | None = None) -> Tensor:
+    """read_picture for a file's content; the name is for the error message alone.
+
+    most  pixels on the longer side, to which a larger picture is made smaller; None leaves it as it is
+    """
     try:
         with Image.open(io.BytesIO(content)) as picture:
             width, height = picture.size
             if min(width, height) < SMALLEST or max(width, height) > LARGEST:
                 raise ValueError(f"{name} has {width}x{height} pixels, want {SMALLEST} to {LARGEST} on each side")
+            if most:
+                picture.draft("RGB", (most, most))  # a JPEG is decoded at about that size
             upright = ImageOps.exif_transpose(picture)
             if upright.mode == "F":
                 raise ValueError(
@@ -55,7 +60,10 @@ def decode_picture(content: bytes, name: str) -> Tensor:
                 )
             if upright.mode.startswith("I"):  # 16 bits of grey, which convert() would cut off at 255
                 upright = Image.fromarray((np.asarray(upright) / 257).round().clip(0, 255).astype(np.uint8))
-            pixels = np.array(_in_srgb(upright, picture.info.get("icc_profile")))
+            upright = _in_srgb(upright, picture.info.get("icc_profile"))
+            if most:
+                upright.thumbnail((most, most), Image.Resampling.LANCZOS)
+            pixels = np.array(upright)
     except UnidentifiedImageError as error:
         kind = "a TIFF of a kind that is not read, such as floating point" if content[:2] in (b"II", b"MM") else "none"
         raise ValueError(f"cannot read {name} as a picture: it is {kind}. Save it again as PNG or JPEG") from error

@@ -8,10 +8,22 @@ from comfy_api.latest import ComfyExtension, io
 class DiffSFSRExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         try:
-            return list_nodes()
+            nodes = list_nodes()
         except Exception:
             logging.exception("DiffSFSR cannot load its nodes")  # the host would log one line without the place
             raise
+        serve()
+        return nodes
+
+
+def serve() -> None:
+    """Where a server runs, it answers the pack's own front end; without one nothing is lost but that."""
+    from server import PromptServer
+
+    from .routes import register
+
+    if (running := getattr(PromptServer, "instance", None)) is not None:
+        register(running.routes)
 
 
 def list_nodes() -> list[type[io.ComfyNode]]:

@@ -1,11 +1,16 @@
 """Edit, Mix and Travel Expressions: what is done with an expression before a face is painted."""
 
+from collections.abc import Mapping
+
 from comfy_api.latest import io
 from torch import zeros
 
 from ..models.codes import Expression
-from ..models.expression.edit import ASYMMETRY, SLIDERS, edit, mix, scale, travel
+from ..models.expression.edit import ASYMMETRY, SLIDERS, add, edit, mix, scale, travel
+from ..models.expression.file import EXAMPLE
+from ..models.expression.words import MAX_INTENSITY
 from ..models.faces.mesh import BLENDSHAPES
+from ..models.files import parse_json
 from .compat import only_known
 from .expression import DONE, intensity_input
 from .wires import CATEGORY, ExpressionType
@@ -40,6 +45,25 @@ class DiffSFSREditExpression(io.ComfyNode):
                 intensity_input(),
                 *(slider_input(name, slider.lowest, f"{slider.meaning}.") for name, slider in SLIDERS.items()),
                 slider_input("asymmetry", -1.0, f"{ASYMMETRY}."),
+                io.String.Input(
+                    "values",
+                    default="",
+                    optional=True,
+                    tooltip="What the sliders cannot say, as the face editor writes it: blendshapes that are added, in "
+                    "JSON as in Expression from Values; smile_left is a slider on the person's own left side alone.",
+                    **only_known(io.String.Input, advanced=True),
+                ),
+                io.Float.Input(
+                    "strength",
+                    default=1.0,
+                    min=0.0,
+                    max=MAX_INTENSITY,
+                    step=0.05,
+                    round=0.01,
+                    optional=True,
+                    tooltip="Of the expression that comes out, with all that was added: 0 is a neutral face.",
+                    **only_known(io.Float.Input, advanced=True),
+                ),
             ],
             outputs=[ExpressionType.Output(id="edited", display_name="EXPRESSION", tooltip=DONE)],
         )
@@ -60,6 +84,8 @@ class DiffSFSREditExpression(io.ComfyNode):
         gaze_y: float,
         asymmetry: float,
         expression: Expression | None = None,
+        values: str = "",
+        strength: float = 1.0,
     ) -> io.NodeOutput:
         if expression is None:
             expression = Expression(zeros(1, len(BLENDSHAPES)), "neutral")
@@ -75,7 +101,24 @@ class DiffSFSREditExpression(io.ComfyNode):
             "gaze_x": gaze_x,
             "gaze_y": gaze_y,
         }
-        return io.NodeOutput(edit(scale(expression, intensity), sliders, asymmetry))
+        edited = edit_all(expression, intensity, sliders, asymmetry, values, strength)
+        # the face editor shows the sliders on what is wired
+        return io.NodeOutput(edited, ui={"diffsfsr_wired": [expression.code[0].tolist()]})
+
+
+def edit_all(
+    expression: Expression,
+    intensity: float,
+    sliders: Mapping[str, float],
+    asymmetry: float,
+    values: str = "",
+    strength: float = 1.0,
+) -> Expression:
+    """All that Edit Expression does, in its order."""
+    edited = edit(scale(expression, intensity), sliders, asymmetry)
+    if values.strip():
+        edited = add(edited, parse_json(values, "values", f"an object such as {EXAMPLE}"))
+    return scale(edited, strength)
 
 
 class DiffSFSRMixExpressions(io.ComfyNode):

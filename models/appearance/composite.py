@@ -62,14 +62,15 @@ def compose(layers: Layers, around: Tensor, appearance: float = 1.0) -> Tensor:
     harmonics = harmonics_of(target, size)
     skin = lit * layers.photo.trust
     photo = calm(relight(photo, scene, skin, harmonics), scene, bare * cloth * layers.scene.cover)
-    painted = scene
+    logs = {"photo": to_log(photo), "scene": to_log(scene)}
     if layers.painted is not None:
         painted = relight(_filled(layers.painted, around), scene, lit * layers.painted.cover, harmonics)
+        logs["painted"] = to_log(painted)
     closed = 0 if layers.painted is None else mouth * (1 - inside)  # where the painter opens or shuts the mouth
     share = appearance * layers.photo.trust * (1 - closed)
-    face = from_log(_mix(*map(to_log, (photo, painted, scene)), share, near, skin))
+    face = from_log(_mix(**logs, share=share, near=near, skin=skin))
     face = _no_more_colour(face, layers.scene.picture, lit)
-    edge = _face_edge(layers.photo)
+    edge = face_edge(layers.photo)
     return torch.lerp(around, face, edge)
 
 
@@ -121,18 +122,21 @@ def _filled(layer: Warped, around: Tensor) -> Tensor:
     return torch.where(shown, layer.picture, around)
 
 
-def _face_edge(photo: Warped) -> Tensor:
+def face_edge(photo: Warped) -> Tensor:
     """(B, 1, S, S): 1 in the face, fading within its outline; beyond the forehead as far as the photo is trusted."""
     inner = (2 * blur(photo.cover, photo.cover.shape[-1] / 100) - 1).clamp(0, 1)
     return inner.maximum((1.25 * photo.trust).clamp(0, 1))
 
 
-def _mix(photo: Tensor, painted: Tensor, scene: Tensor, share: Tensor, near: Tensor, skin: Tensor) -> Tensor:
+def _mix(
+    photo: Tensor, scene: Tensor, share: Tensor, near: Tensor, skin: Tensor, painted: Tensor | None = None
+) -> Tensor:
     """Band by band: the photo's, where it has a share, else the painter's; the fine ones with the scene's contrast."""
     extra = max(0, (photo.shape[-1] // 512).bit_length() - 1)  # larger crops have more fine bands
     yields = YIELDS[:1] * extra + YIELDS
-    (ours, our_rest), (theirs, their_rest) = split(photo, len(yields)), split(painted, len(yields))
-    grain, _ = split(scene, GRAIN + extra)
+    ours, our_rest = split(photo, len(yields))
+    theirs, their_rest = split(scene if painted is None else painted, len(yields))
+    grain = theirs[: GRAIN + extra] if painted is None else split(scene, GRAIN + extra)[0]
     mixed = []
     for i, (own, other) in enumerate(zip([*ours, our_rest], [*theirs, their_rest], strict=True)):
         if i < len(grain):

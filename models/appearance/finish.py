@@ -18,10 +18,11 @@ from ..compositing import FEATHER, feather
 from ..faces.mesh import PRESENCE, ROOM, SIDE, FaceMesh
 from ..frames import crop
 from .composite import Layers, compose, surroundings
+from .layout import Layout
 from .photos import Appearance
 from .shape import ShapeModel
 from .topology import MOUTH, OUTLINE
-from .warp import Warped, warp, warp_photos
+from .warp import Warped, lay_out, warp, warp_photos
 
 DETAIL = 4  # pixels of the finished crop for each of the frame's
 LARGEST = 1024  # side of a finished crop
@@ -72,13 +73,14 @@ class Finisher:
         for i in range(count_faces(painted, background, identity, expression)):
             face = i if len(background.index) > 1 else 0
             who, what = (None if row is None else row[i if len(row) > 1 else 0] for row in rows)
-            here = self._scene(background, face, picture_at, wish)
+            here = self.place(background, face, picture_at, wish)
             wants = here.blendshapes if what is None else self.neutral + expression.code[what].to(device)
             own = here.appearance() if who is None else identity.appearances[who].to(device)
             crop_ = None if painted is None else painted[[i if len(painted) > 1 else 0]].to(device)
-            yield self._finish(crop_, here, own, wants.clamp(0, 1).view(1, -1), wish)[0]
+            yield self.finish(crop_, here, own, wants.clamp(0, 1).view(1, -1), wish)[0]
 
-    def _scene(self, background: CutOut, i: int, picture_at: Callable[[int], Tensor], wish: Wish) -> "Place":
+    def place(self, background: CutOut, i: int, picture_at: Callable[[int], Tensor], wish: Wish) -> "Place":
+        """One of a background's faces at the size of the finished crop; no expression and no person changes it."""
         detail = min(wish.detail, LARGEST // background.crop.shape[-1])
         size, device = detail * background.crop.shape[-1], self.neutral.device
         matrix = detail * background.matrix[i : i + 1]
@@ -89,22 +91,39 @@ class Finisher:
         points, blendshapes = (x[i : i + 1].to(device) for x in (background.points, background.blendshapes))
         return Place(around, points * detail, blendshapes, mask, soft)
 
-    def _finish(self, painted: Tensor | None, scene: "Place", own: Appearance, wants: Tensor, wish: Wish) -> Tensor:
-        target = self.shape.wanted(
+    def target(self, scene: "Place", own: Appearance, wants: Tensor, wish: Wish) -> Tensor:
+        """The wanted mesh (1, 478, 3), crop pixels; wants: (1, 51) blendshapes 0..1."""
+        return self.shape.wanted(
             own.points, own.blendshapes, wants, scene.points, scene.blendshapes, wish.shape, self.mesh
         )
+
+    def finish(
+        self,
+        painted: Tensor | None,
+        scene: "Place",
+        own: Appearance,
+        wants: Tensor,
+        wish: Wish,
+        target: Tensor | None = None,
+    ) -> Tensor:
+        """One finished crop (1, 3, kS, kS) in [-1, 1]; wants: (1, 51) blendshapes 0..1, the others as of a call.
+
+        target  from target(), where it is there already
+        """
+        target = self.target(scene, own, wants, wish) if target is None else target
         size, photos = scene.around.shape[-1], own.photos
         moved = self._moved(own, wants)  # (n, 478)
+        layout = lay_out(target, size)
         if len(photos) == 1:
-            photo = warp(photos, own.points, target, size)
+            photo = warp(photos, own.points, target, size, layout=layout)
         else:
             fit = DOUBT + (1 - DOUBT) * torch.exp(-(moved / FAR).square())
             photo = warp_photos(photos, own.points, target[:, None], size, fit=fit)
         nearest = moved.mean(1).argmin()
         layers = Layers(
             photo=photo,
-            scene=warp(scene.around, scene.points, target, size),
-            painted=None if painted is None else self._painted(painted, target, size),
+            scene=warp(scene.around, scene.points, target, size, layout=layout),
+            painted=None if painted is None else self._painted(painted, target, layout),
             moved=moved.amin(0, keepdim=True),
             opened=_opened(target) - _opened(own.points)[nearest],
             target=target,
@@ -120,8 +139,9 @@ class Finisher:
         height = (self.shape.mean[CHIN] - self.shape.mean[FOREHEAD]).norm()
         return change[..., :2].norm(dim=-1) / height
 
-    def _painted(self, painted: Tensor, target: Tensor, size: int) -> Warped | None:
+    def _painted(self, painted: Tensor, target: Tensor, layout: Layout) -> Warped | None:
         """The painter's face on the wanted mesh, None where it shows no face."""
+        size = layout.size
         painted = F.interpolate(painted, size=(size, size), mode="bicubic", align_corners=False).clamp(-1, 1)
         low, high = target[..., :2].amin(1), target[..., :2].amax(1)
         zoom = SIDE / (ROOM * (high - low).amax(1))  # the mesh's own frame, about the face
@@ -131,7 +151,8 @@ class Finisher:
         if presence[0] < PRESENCE:
             return None
         flat = (points[..., :2] - shift[:, None]) / zoom[:, None, None]
-        return warp(painted, torch.cat([flat, points[..., 2:] / zoom[:, None, None]], -1), target, size)
+        flat = torch.cat([flat, points[..., 2:] / zoom[:, None, None]], -1)
+        return warp(painted, flat, target, size, layout=layout)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,21 @@ class Warped:
     flow: Tensor  # (B, S, S, 2) photo pixels that each pixel reads; 0 where nothing is shown
 
 
-def warp(photo: Tensor, source: Tensor, target: Tensor, size: int, *, fit: Tensor | None = None) -> Warped:
+def lay_out(target: Tensor, size: int) -> Layout:
+    """What warp() makes of a target's points (B, 478, 3), for several photos of the same faces, each with its own."""
+    with torch.no_grad():
+        return Layout(_bring(target)[0].detach(), size)
+
+
+def warp(
+    photo: Tensor,
+    source: Tensor,
+    target: Tensor,
+    size: int,
+    *,
+    fit: Tensor | None = None,
+    layout: Layout | None = None,
+) -> Warped:
     """Carry a photo of each of B faces, or one photo of all of them, to where it belongs.
 
     photo   (B or 1, 3, h, w) RGB in [-1, 1]
@@ -38,11 +52,12 @@ def warp(photo: Tensor, source: Tensor, target: Tensor, size: int, *, fit: Tenso
     target  (B, 478, 3) where they belong, target pixels
     size    S of the result
     fit     (B, 478) 0..1, trust in each point for other reasons, such as an expression near the wanted one
+    layout  lay_out(target, size), where it is there already
     """
     _check(photo, source, target)
     home, (photo, source, target, fit) = photo.device, _bring(photo, source, target, fit)
     with torch.no_grad():
-        layout = Layout(target, size)
+        layout = layout or Layout(target, size)
         flow, trust, light = layout.read(source, layout.trust(source, fit), photo.shape[-2:])
     picture = layout.finish(layout.sample(photo, source, flow, light), flow, source)
     return _warped(layout, picture, trust, layout.cover, flow, layout.shown, home)

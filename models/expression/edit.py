@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..codes import Expression, broadcast
 from ..faces.mesh import BLENDSHAPES
+from .file import EXAMPLE, from_values
 from .labels import nearest
 from .library import named_vector
 from .words import MAX_INTENSITY
@@ -65,6 +66,8 @@ SLIDERS: Mapping[str, Slider] = {
         {"eyeLookDown": 0.6, "eyeBlink": 0.2, "eyeLookUp": -0.1},
     ),
 }
+SIDED = ("smile", "frown", "brows", "sad_brows", "lids", "squint")  # sliders that can be moved on one side alone
+SIDES = ("Left", "Right")  # at the end of a blendshape's name: the person's own
 ASYMMETRY = "1: the mouth, the brows and the lids move on the picture's right side only; -1: on its left side only"
 
 
@@ -113,6 +116,35 @@ def act(expression: Expression, moves: Mapping[str, float], strength: float = 1.
     farther = (wanted.sign() == code.sign()) & (code.abs() > wanted.abs())
     acted = torch.where(moved & ~farther, wanted, code)
     return replace(expression, code=torch.lerp(code, acted, min(strength, 1.0)).clamp(-1, 1))
+
+
+def add(expression: Expression, values: Mapping[str, float]) -> Expression:
+    """Add blendshapes by name, and sliders of one side, to an expression.
+
+    values  as from_values() takes them; besides, "smile_left" or "smile_right" for each of SIDED: the slider on the
+            person's own left or right side alone. Nothing in it changes nothing
+    """
+    if not isinstance(values, Mapping):
+        raise ValueError(f"got {type(values).__name__} in values, want an object of blendshapes such as {EXAMPLE}")
+    total, plain = torch.zeros(len(BLENDSHAPES)), {}
+    for name, value in values.items():
+        slider, _, side = name.rpartition("_")
+        if slider not in SIDED or side not in ("left", "right"):
+            plain[name] = value
+            continue
+        of = SLIDERS[slider]
+        _within(value, of.lowest, 1.0, f'"{name}"')
+        vector = named_vector(of.up if value > 0 else of.down, f'slider "{slider}"') if value else total * 0
+        total += abs(value) * vector * torch.tensor([float(b.endswith(side.capitalize())) for b in BLENDSHAPES])
+        total += abs(value) / 2 * vector * torch.tensor([float(not b.endswith(SIDES)) for b in BLENDSHAPES])
+    unknown = ()
+    if plain:
+        given = from_values(plain, "values")
+        total, unknown = total + given.code[0], given.unknown
+    if not total.any():
+        return expression
+    code = (expression.code + total.to(expression.code)).clamp(-1, 1)
+    return Expression(code, f"{_name(expression)}, edited", unknown)
 
 
 def scale(expression: Expression, intensity: float) -> Expression:

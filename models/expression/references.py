@@ -80,18 +80,21 @@ class References:
 
     def pictures(self, label: str, variant: int = 0) -> Tensor:
         """The heads that show a label at intensity 1, (H, 3, 160, 160) RGB in [-1, 1]."""
-        rows = self.rows(label)
-        if not 0 <= variant < rows.stop - rows.start:
-            raise ValueError(f'got variant {variant} of "{label}", want 0 to {rows.stop - rows.start - 1}')
-        ends = [0, *self.ends.flatten().tolist()]
-        first = (rows.start + variant) * len(self.heads)
-        with opened(self.path, "reference pictures", {FORMAT}, AGAIN) as (file, _):
-            stored = file.get_slice("pictures")
-            parts = [stored[ends[i] : ends[i + 1]] for i in range(first, first + len(self.heads))]
-        shown = [decode_picture(part.numpy().tobytes(), f"the picture of {label}") for part in parts]
+        heads = range(len(self.heads))
+        shown = [decode_picture(self.encoded(label, variant, head), f"the picture of {label}") for head in heads]
         if any(picture.shape != (3, SIDE, SIDE) for picture in shown):
             raise ValueError(f"got pictures of {label} in another size than {SIDE} px in {self.path.name}; {AGAIN}")
         return torch.stack(shown)
+
+    def encoded(self, label: str, variant: int = 0, head: int = 0) -> bytes:
+        """One of these pictures as it is stored, WebP."""
+        rows = self.rows(label)
+        if not 0 <= variant < rows.stop - rows.start or not 0 <= head < len(self.heads):
+            raise ValueError(f'got variant {variant} of "{label}", want 0 to {rows.stop - rows.start - 1}')
+        ends = [0, *self.ends.flatten().tolist()]
+        place = (rows.start + variant) * len(self.heads) + head
+        with opened(self.path, "reference pictures", {FORMAT}, AGAIN) as (file, _):
+            return file.get_slice("pictures")[ends[place] : ends[place + 1]].numpy().tobytes()
 
 
 def save_references(

@@ -109,6 +109,15 @@ class Words:
         spoken = Languages.load(beside[languages.FILE], labels) if beside[languages.FILE].is_file() else None
         return cls(labels, table["words"], table["degrees"], table["fillers"], acts, spoken)
 
+    def synonyms(self) -> dict[str, list[str]]:
+        """The words that mean each label more than any other."""
+        found: dict[str, list[str]] = {}
+        for word, meanings in self._words.items():
+            best = max(meanings, key=meanings.get)
+            if word != best:
+                found.setdefault(best, []).append(word)
+        return found
+
     def find(self, phrase: str, count: int = 5) -> list[Match]:
         """The labels nearest to a phrase, best first, at most `count`; fewer where the phrase has fewer meanings.
 

@@ -5,6 +5,8 @@ from itertools import pairwise
 import pytest
 import torch
 from diffsfsr.models.expression.edit import SLIDERS
+from diffsfsr.models.expression.file import from_values
+from diffsfsr.models.faces.mesh import BLENDSHAPES
 
 pytestmark = pytest.mark.host
 
@@ -93,6 +95,26 @@ def test_intensity_and_asymmetry(edit, label):
     assert not torch.equal(edit(joy, asymmetry=1.0).code, edit(joy, asymmetry=-1.0).code)
     with pytest.raises(ValueError, match='2.0 for slider "smile"'):
         edit(joy, smile=2.0)
+
+
+def test_values_add_what_sliders_cannot_say_and_strength_scales_the_sum(edit, label):
+    joy = label("joy")
+    assert torch.equal(edit(joy, values="", strength=1.0).code, joy.code)
+    assert torch.equal(edit(joy, values=" {} ").code, joy.code)
+    sides = [edit(values=f'{{"smile_{side}": 0.5}}').code for side in ("left", "right")]
+    torch.testing.assert_close(sides[0] + sides[1], edit(smile=0.5).code)
+    left = [name.endswith("Left") for name in BLENDSHAPES].index(True)
+    assert not torch.equal(*sides) and sides[1][0, left] == 0
+    cheeks = edit(values='{"cheekSquint": 0.4, "jawOpen": -0.1}', smile=0.2)
+    torch.testing.assert_close(
+        cheeks.code - edit(smile=0.2).code, from_values({"cheekSquint": 0.4, "jawOpen": -0.1}).code
+    )
+    torch.testing.assert_close(edit(joy, values='{"jawOpen": 0.2}', strength=0.5).code,
+                               edit(joy, values='{"jawOpen": 0.2}').code / 2)  # fmt: skip
+    assert (edit(joy, smile=1.0, strength=0.0).code == 0).all()
+    for text, said in (("[1]", "want an object"), ('{"smile_left": 2}', "2 for"), ("{", "as JSON"), ('{"x": 1}', "x")):
+        with pytest.raises(ValueError, match=said):
+            edit(values=text)
 
 
 def test_mix_and_travel_reach_both_ends(run, label):

@@ -1,0 +1,101 @@
+"""A face that is shown with one expression after the other, as fast as a slider moves (ours).
+
+All that does not depend on the expression is done once: reading the photos, cutting out the scene. Where the pixels are
+the scene's own, one warp is the whole picture; another person's go through the same composite as the finished crop.
+The painter takes no part, so what no photo shows, such as the inside of a shut mouth, stays dark.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..codes import CutOut
+from ..faces.mesh import Face
+from ..frames import FRAMES, align, crop, five_points, transform_mesh
+from ..masks import face_mask
+from .composite import face_edge, surroundings
+from .finish import Finisher, Place, Wish
+from .photos import Appearance
+from .topology import LEFT_EYE, LEFT_IRIS, LIPS, OUTLINE, RIGHT_EYE, RIGHT_IRIS
+from .warp import warp
+
+FRAME = FRAMES["mini-128"]
+# Points of the mesh by which a face is held: name -> number. "left" is the viewer's.
+HANDLES = {
+    "mouth_left": LIPS[0][0], "mouth_right": LIPS[0][-1], "lips": LIPS[1][5], "chin": OUTLINE[18],
+    "lid_left": LEFT_EYE[0][4], "lid_right": RIGHT_EYE[0][4], "iris_left": LEFT_IRIS[0], "iris_right": RIGHT_IRIS[0],
+    "brow_left": 105, "brow_right": 334, "brow_inner_left": 107, "brow_inner_right": 336,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Shown:
+    picture: Tensor  # (3, S, S) in [-1, 1]
+    handles: dict[str, tuple[float, float]]  # x, y as parts of the picture's side
+
+
+class Live:
+    """One person in one scene. Holds the scene in bytes, and at every size that was asked for: 5 MB at 512 pixels."""
+
+    def __init__(self, finisher: Finisher, picture: Tensor, face: Face, own: Appearance | None = None):
+        """
+        picture  (3, H, W) in [-1, 1], the scene
+        face     its face
+        own      the photos of someone else, who takes the face's place; None leaves it where it is
+        """
+        self.finisher, self.own = finisher, own
+        self.blendshapes = face.blendshapes if own is None else own.blendshapes.mean(0)  # (51,), the photo's own
+        self._picture, self._background = ((picture + 1) * 127.5).round().to(torch.uint8), _cut_out(picture, face)
+        self._places: dict[int, Place] = {}
+
+    def untouched(self, detail: int) -> Shown:
+        """The scene as it is. detail: side of the picture over 128 pixels"""
+        place = self._place(detail)
+        return Shown(place.around[0], _handles(place.points, place.around.shape[-1]))
+
+    def show(self, code: Tensor, detail: int) -> Shown:
+        """The face with an expression code (51,)."""
+        place = self._place(detail)
+        wants = (self.finisher.neutral + code).clamp(0, 1).view(1, -1)
+        own, wish = place.appearance() if self.own is None else self.own, Wish(detail=detail)
+        target = self.finisher.target(place, own, wants, wish)
+        if self.own is None:
+            picture = _moved(place, target)
+        else:
+            picture = self.finisher.finish(None, place, own, wants, wish, target)
+        return Shown(picture[0], _handles(target, picture.shape[-1]))
+
+    def _place(self, detail: int) -> Place:
+        if detail not in self._places:
+            self._places[detail] = self.finisher.place(
+                self._background, 0, lambda i: self._picture / 127.5 - 1, Wish(detail=detail)
+            )
+        return self._places[detail]
+
+
+def _moved(place: Place, target: Tensor) -> Tensor:
+    """(1, 3, S, S): the scene's own face on another mesh."""
+    size = place.around.shape[-1]
+    moved = warp(place.around, place.points, target, size)
+    around = surroundings(place.around, place.points, target, place.mask)
+    face = torch.lerp(around, moved.picture, face_edge(moved))
+    return torch.where(place.soft > 0, torch.lerp(place.around, face, place.soft), place.around)
+
+
+def _handles(points: Tensor, size: int) -> dict[str, tuple[float, float]]:
+    return {name: tuple((points[0, number, :2] / size).tolist()) for name, number in HANDLES.items()}
+
+
+def _cut_out(picture: Tensor, face: Face) -> CutOut:
+    matrix = align(five_points(face.points[None]), FRAME)
+    points = transform_mesh(face.points[None], matrix)
+    return CutOut(
+        index=torch.zeros(1, dtype=torch.long),
+        crop=crop(picture[None], matrix, FRAME.size),
+        mask=face_mask(points, FRAME.size),
+        pose=face.pose[None],
+        matrix=matrix,
+        points=points,
+        blendshapes=face.blendshapes[None],
+    )

@@ -1,0 +1,170 @@
+"""Faces that are shown while somebody moves sliders: read once, shown again and again, forgotten with their node.
+
+All work is done by one thread, one piece at a time, on the CPU, so that neither the host's event loop nor its queue
+waits; of what one node asks for, only the last counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import folder_paths
+import torch
+
+from ..models.faces.task_file import find_task_file
+from .expression import ASSETS
+from .load import task_folders
+
+if TYPE_CHECKING:
+    from ..models.appearance.finish import Finisher
+    from ..models.appearance.live import Live
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "web" / "examples"
+Answer = TypeVar("Answer")
+NODES = 6  # whose faces are kept, the last ones used
+IDLE = 600.0  # seconds after which a face is forgotten that nobody asked for
+LARGEST_FILE = 64 * 2**20  # bytes of a photo
+MOST_PIXELS = 64_000_000
+WIDTH = 1280  # pixels of a photo's longer side that are looked at
+
+
+class Superseded(Exception):
+    """The same node has asked for something else meanwhile."""
+
+
+@dataclass
+class Kept:
+    of: tuple  # the files, with their sizes and times
+    live: Live
+    used: float = field(default_factory=time.monotonic)
+
+
+class Studio:
+    def __init__(self):
+        self._thread = ThreadPoolExecutor(1, "diffsfsr-live")
+        self._turn = asyncio.Lock()
+        self._asked: dict[str, int] = {}  # node -> number of its last question
+        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._finisher: Finisher | None = None
+
+    async def do(self, who: str, work: Callable[[], Answer]) -> Answer:
+        """What `work` gives, done in its turn by the studio's thread.
+
+        who  Superseded is raised where it has asked again before its turn came
+        """
+        number = self._asked[who] = self._asked.get(who, 0) + 1
+        try:
+            async with self._turn:
+                if self._asked.get(who) != number:
+                    raise Superseded
+                return await asyncio.get_running_loop().run_in_executor(self._thread, _quietly(work))
+        finally:
+            if self._asked.get(who) == number:
+                del self._asked[who]
+
+    def live(self, node: str, photo: str, scene: str | None = None) -> Live:
+        """The face in a photo of the input folder, in its place or in another's; read at the first call.
+
+        ValueError where there is no such photo, or no face in it
+        """
+        files = {name: photo_file(name) for name in (photo, scene) if name}
+        of = (photo, scene, *((path, os.stat(path).st_size, os.stat(path).st_mtime_ns) for path in files.values()))
+        kept = self._kept.get(node)
+        if kept is None or kept.of != of:
+            self._kept.pop(node, None)
+            kept = self._kept[node] = Kept(of, self._read(files[photo], files.get(scene)))
+        kept.used = time.monotonic()
+        self._kept.move_to_end(node)
+        while len(self._kept) > NODES:
+            self._kept.popitem(last=False)
+        return kept.live
+
+    def forget(self, node: str) -> None:
+        """What was kept for a node, and all that nobody has asked for; with the last one the networks, too."""
+        self._kept.pop(node, None)
+        old = time.monotonic() - IDLE
+        for each in [each for each, kept in self._kept.items() if kept.used < old]:
+            del self._kept[each]
+        if not self._kept:
+            self._finisher = None
+
+    def _read(self, photo: Path, scene: Path | None) -> Live:
+        from ..models.appearance.live import Live
+        from ..models.appearance.photos import photograph
+        from ..models.pictures import decode_picture
+
+        finisher = self._ready()
+        found = []
+        for path in (photo, scene):
+            if path is None:
+                break
+            picture = decode_picture(path.read_bytes(), path.name, WIDTH)
+            faces = finisher.mesh.find(picture, limit=1)
+            if not faces:
+                raise ValueError(f"no face was found in {path.name}; choose a photo that shows one from the front")
+            found.append((picture, faces[0]))
+        if scene is None:
+            return Live(finisher, *found[0])
+        return Live(finisher, *found[1], photograph(*zip(found[0], strict=True)))
+
+    def _ready(self) -> Finisher:
+        if self._finisher is None:
+            from ..models.appearance.finish import Finisher
+            from ..models.appearance.shape import ShapeModel
+            from ..models.expression.library import ExpressionLibrary
+            from ..models.faces.mesh import FaceMesh
+
+            mesh = FaceMesh.load(find_task_file(task_folders())).eval().requires_grad_(False)
+            neutral = ExpressionLibrary.load(ASSETS / "expressions.json").neutral
+            self._finisher = Finisher(mesh, ShapeModel.load(), neutral)
+        return self._finisher
+
+
+def photo_file(name: str) -> Path:
+    """A picture of the input folder by the name that Load Image has for it, or one of the pack's examples; ValueError
+    for any other name."""
+    from PIL import Image
+
+    if name in (path.name for path in EXAMPLES.glob("*")):
+        return EXAMPLES / name
+    plain = name.removesuffix(" [input]")
+    top = os.path.abspath(folder_paths.get_input_directory())
+    path = os.path.abspath(os.path.join(top, plain)) if "\0" not in plain else ""
+    inside = path and os.path.commonpath((top, path)) == top and not os.path.isabs(plain) and ".." not in plain
+    if not inside or not os.path.isfile(path):
+        raise ValueError(f'there is no picture "{name:.80}" in the input folder; choose one in Load Image')
+    if os.path.getsize(path) > LARGEST_FILE:
+        raise ValueError(f"{Path(path).name} has more than {LARGEST_FILE >> 20} MB; make it smaller")
+    try:
+        with Image.open(path) as picture:  # its header alone
+            width, height = picture.size
+    except (OSError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{Path(path).name} is no picture that can be read; save it as PNG or JPEG") from error
+    if width * height > MOST_PIXELS:
+        raise ValueError(f"{Path(path).name} has {width} x {height} pixels; make it smaller")
+    return Path(path)
+
+
+def _quietly(work: Callable[[], Answer]) -> Callable[[], Answer]:
+    def run() -> Answer:
+        with torch.inference_mode():
+            return work()
+
+    return run
+
+
+def switched_off() -> bool:
+    """Whether the environment says that this host is to serve no faces: DIFFSFSR_LIVE=0."""
+    off = os.environ.get("DIFFSFSR_LIVE", "1").strip().lower() in ("0", "off", "false", "no")
+    if off:
+        logging.info("DiffSFSR: no live faces, as DIFFSFSR_LIVE says")
+    return off

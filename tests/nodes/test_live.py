@@ -1,0 +1,43 @@
+"""Faces that are shown while sliders move: the last question counts, others are dropped; a setting turns all off."""
+
+import asyncio
+
+import pytest
+
+pytestmark = pytest.mark.host
+
+
+def test_of_what_one_node_asks_only_the_last_is_answered(host):
+    studio, done = host.part("nodes.studio"), []
+
+    async def asked() -> list:
+        desk = studio.Studio()
+        questions = [desk.do("one", lambda i=i: done.append(i) or i) for i in range(5)]
+        other = desk.do("other", lambda: "another's")
+        return await asyncio.gather(*questions, other, return_exceptions=True)
+
+    *mine, other = host.loop.run_until_complete(asked())
+    assert mine[0] == 0 and mine[-1] == 4 and other == "another's"  # what is being done already is finished
+    assert all(isinstance(each, studio.Superseded) for each in mine[1:-1]) and done == [0, 4]
+
+
+def test_a_failure_is_told_and_the_next_is_answered(host):
+    async def asked():
+        desk = host.part("nodes.studio").Studio()
+        with pytest.raises(ZeroDivisionError):
+            await desk.do("one", lambda: 1 / 0)
+        return await desk.do("one", lambda: 5)
+
+    assert host.loop.run_until_complete(asked()) == 5
+
+
+@pytest.mark.parametrize("setting, there", [("0", False), ("off", False), ("1", True), (None, True)])
+def test_the_environment_switches_it_off(host, monkeypatch, setting, there):
+    from aiohttp import web
+
+    monkeypatch.delenv("DIFFSFSR_LIVE", raising=False)
+    if setting is not None:
+        monkeypatch.setenv("DIFFSFSR_LIVE", setting)
+    routes = web.RouteTableDef()
+    host.part("nodes.routes").register(routes)
+    assert bool(len(routes)) == there and all(route.path.startswith("/diffsfsr/") for route in routes)

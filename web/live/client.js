@@ -1,0 +1,91 @@
+// What the pack's own routes answer: labels and sliders, and faces with an expression.
+import { api } from "../../../scripts/api.js"
+
+const PREFIX = "/diffsfsr"
+const HANDLES = "X-DiffSFSR-Handles"
+
+let table
+
+/** Sliders, labels and their codes; null where the host serves no faces (DIFFSFSR_LIVE=0). */
+export function known() {
+    table ??= api.fetchApi(`${PREFIX}/labels`).then((answer) => (answer.ok ? answer.json() : null), () => null)
+    return table
+}
+
+/** The list of the user's own files anew, with the rest. */
+export function refreshed() {
+    table = undefined
+    return known()
+}
+
+/** The bundled head that shows a label. */
+export function referenceURL(label, variant = 0, head = 0) {
+    return api.apiURL(`${PREFIX}/label?label=${encodeURIComponent(label)}&variant=${variant}&head=${head}`)
+}
+
+async function get(name, query) {
+    const answer = await api.fetchApi(`${PREFIX}/${name}?${new URLSearchParams(query)}`)
+    const said = await answer.json()
+    if (!answer.ok) throw new Error(said.error)
+    return said
+}
+
+function post(name, body, more = {}) {
+    const headers = { "Content-Type": "application/json" }
+    return api.fetchApi(`${PREFIX}/${name}`, { method: "POST", headers, body: JSON.stringify(body), ...more })
+}
+
+/** Labels for free text, best first: [{label, score, degree}]; none where no word is known. */
+export const find = (text) => get("find", { text }).catch(() => [])
+
+/** The values of one of the user's files. */
+export const file = (name) => get("file", { name })
+
+/** What the face of a photo does itself, as values. */
+export async function own(node, photo) {
+    const answer = await post("photo", { node, photo })
+    const said = await answer.json()
+    if (!answer.ok) throw new Error(said.error)
+    return said
+}
+
+/** A face: {picture: Blob, handles}; null where the same node has asked for another meanwhile. */
+export async function face(question) {
+    const answer = await post("face", question)
+    if (answer.status === 409) return null
+    if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).error ?? answer.statusText)
+    return { picture: await answer.blob(), handles: JSON.parse(answer.headers.get(HANDLES) ?? "{}") }
+}
+
+export const forget = (node) => post("forget", { node }, { keepalive: true }).catch(() => {})
+
+/** Questions of which the last one counts: one is under way, one waits, all between are dropped. */
+export class Stream {
+    /**
+     * @param show  async, is given {picture, handles} in the order of the questions
+     * @param fail  is given the error
+     */
+    constructor(show, fail) {
+        Object.assign(this, { show, fail, waiting: null, busy: false })
+    }
+
+    ask(question) {
+        this.waiting = question
+        if (!this.busy) this.#answer()
+    }
+
+    async #answer() {
+        this.busy = true
+        while (this.waiting) {
+            const question = this.waiting
+            this.waiting = null
+            try {
+                const answer = await face(question)
+                if (answer) await this.show(answer, question)
+            } catch (error) {
+                this.fail(error)
+            }
+        }
+        this.busy = false
+    }
+}

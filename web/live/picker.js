@@ -1,0 +1,28 @@
+// A button on Expression by Label that opens the sheet; what is chosen goes into the node's own widgets.
+import { forget, known } from "./client.js"
+import { photoFor, setWidget, widgetOf } from "./graph.js"
+import { openSheet } from "./sheet.js"
+
+const NODE = "DiffSFSRExpressionByLabel"
+
+export async function attach(node) {
+    if (node.comfyClass !== NODE) return
+    const button = node.addWidget("button", "choose", null, async () => {
+        const table = await known()
+        const id = crypto.randomUUID()
+        const value = (name) => widgetOf(node, name).value
+        openSheet({
+            table, node: id, photo: photoFor(node),
+            current: { label: value("label"), variant: Math.min(value("variant"), table.labels[value("label")].codes.length - 1), intensity: value("intensity") },
+            pick: (chosen) => {
+                for (const name of ["label", "variant", "intensity"]) setWidget(node, name, chosen[name])
+                node.graph?.change?.()
+                node.graph?.setDirtyCanvas(true, true)
+            },
+            ended: () => forget(id),
+        })
+    }, { serialize: false })
+    button.serialize = false
+    button.label = "Choose from pictures"
+    if (!(await known())) node.widgets.splice(node.widgets.indexOf(button), 1)
+}
