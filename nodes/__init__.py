@@ -27,6 +27,7 @@ def serve() -> None:
 
 
 def list_nodes() -> list[type[io.ComfyNode]]:
+    from .animate import DiffSFSRAnimateExpression
     from .background import DiffSFSRExtractBackground, DiffSFSRPasteFaceBack
     from .conditioning import DiffSFSRConditioning
     from .expression import DiffSFSRExpressionByLabel, DiffSFSRExpressionByText, DiffSFSRExpressionFromImage
@@ -64,6 +65,7 @@ def list_nodes() -> list[type[io.ComfyNode]]:
         DiffSFSREditExpression,
         DiffSFSRMixExpressions,
         DiffSFSRTravelExpressions,
+        DiffSFSRAnimateExpression,
         DiffSFSRExtractBackground,
         DiffSFSRConditioning,
         DiffSFSRGuider,

@@ -72,7 +72,7 @@ async def _labels(request: web.Request) -> web.Response:
 
 @functools.lru_cache(maxsize=1)
 def _known() -> dict:
-    from ..models.expression.edit import ASYMMETRY, SIDED, SLIDERS
+    from ..models.expression.edit import ASYMMETRY, MORE, SIDED, SLIDERS
     from ..models.expression.library import ExpressionLibrary
     from ..models.faces.mesh import BLENDSHAPES
 
@@ -80,7 +80,8 @@ def _known() -> dict:
     synonyms = words().synonyms()
     return {
         "blendshapes": list(BLENDSHAPES),
-        "sliders": {name: {"lowest": slider.lowest, "meaning": slider.meaning} for name, slider in SLIDERS.items()},
+        "sliders": {name: {"lowest": each.lowest, "meaning": each.meaning} for name, each in SLIDERS.items()},
+        "more": {name: {"lowest": each.lowest, "meaning": each.meaning} for name, each in MORE.items()},
         "sided": list(SIDED),
         "asymmetry": ASYMMETRY,
         "labels": {

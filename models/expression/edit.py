@@ -66,7 +66,17 @@ SLIDERS: Mapping[str, Slider] = {
         {"eyeLookDown": 0.6, "eyeBlink": 0.2, "eyeLookUp": -0.1},
     ),
 }
-SIDED = ("smile", "frown", "brows", "sad_brows", "lids", "squint")  # sliders that can be moved on one side alone
+# sliders that can be moved on one side alone
+SIDED = ("smile", "frown", "brows", "sad_brows", "lids", "squint", "cheeks", "dimples", "stretch", "press")
+# Sliders of the face editor alone, which keeps them by name among the values that it adds.
+MORE: Mapping[str, Slider] = {
+    "cheeks": Slider("1: upper lip and cheeks raised", {"mouthUpperUp": 0.5}),
+    "dimples": Slider("1: corners of the mouth drawn in", {"mouthDimple": 0.2}),
+    "stretch": Slider("1: mouth drawn wide", {"mouthStretch": 0.5}),
+    "press": Slider("1: lips pressed together", {"mouthPress": 0.5}),
+    "funnel": Slider("1: lips rounded, as in oh", {"mouthFunnel": 0.3}),
+    "lip_in": Slider("1: lower lip drawn in", {"mouthRollLower": 0.4}),
+}
 SIDES = ("Left", "Right")  # at the end of a blendshape's name: the person's own
 ASYMMETRY = "1: the mouth, the brows and the lids move on the picture's right side only; -1: on its left side only"
 
@@ -121,22 +131,21 @@ def act(expression: Expression, moves: Mapping[str, float], strength: float = 1.
 def add(expression: Expression, values: Mapping[str, float]) -> Expression:
     """Add blendshapes by name, and sliders of one side, to an expression.
 
-    values  as from_values() takes them; besides, "smile_left" or "smile_right" for each of SIDED: the slider on the
-            person's own left or right side alone. Nothing in it changes nothing
+    values  as from_values() takes them; besides, the sliders of MORE by name, and "smile_left" or "smile_right" for
+            each of SIDED: the slider on the person's own left or right side alone. An empty one changes nothing
     """
     if not isinstance(values, Mapping):
         raise ValueError(f"got {type(values).__name__} in values, want an object of blendshapes such as {EXAMPLE}")
     total, plain = torch.zeros(len(BLENDSHAPES)), {}
     for name, value in values.items():
-        slider, _, side = name.rpartition("_")
-        if slider not in SIDED or side not in ("left", "right"):
+        slider, side = _sided(name)
+        if slider is None:
             plain[name] = value
             continue
-        of = SLIDERS[slider]
-        _within(value, of.lowest, 1.0, f'"{name}"')
-        vector = named_vector(of.up if value > 0 else of.down, f'slider "{slider}"') if value else total * 0
-        total += abs(value) * vector * torch.tensor([float(b.endswith(side.capitalize())) for b in BLENDSHAPES])
-        total += abs(value) / 2 * vector * torch.tensor([float(not b.endswith(SIDES)) for b in BLENDSHAPES])
+        _within(value, slider.lowest, 1.0, f'"{name}"')
+        if value:
+            share = 1.0 if side is None else torch.tensor([_share(blendshape, side) for blendshape in BLENDSHAPES])
+            total += abs(value) * share * named_vector(slider.up if value > 0 else slider.down, f'slider "{name}"')
     unknown = ()
     if plain:
         given = from_values(plain, "values")
@@ -186,6 +195,21 @@ def _same_device(first: Expression, second: Expression) -> list[Tensor]:
 def _has_no_side(blendshape: str) -> bool:
     """Both eyes look one way; mouthLeft, jawRight and the like name where the whole goes."""
     return blendshape.startswith("eyeLook") or blendshape in ("mouthLeft", "mouthRight", "jawLeft", "jawRight")
+
+
+def _sided(name: str) -> tuple[Slider | None, str | None]:
+    """The slider that a name among values stands for, and its side, "Left" or "Right"; None for a blendshape."""
+    if name in MORE:
+        return MORE[name], None
+    slider, _, side = str(name).rpartition("_")
+    if slider in SIDED and side.capitalize() in SIDES:
+        return {**SLIDERS, **MORE}[slider], side.capitalize()
+    return None, None
+
+
+def _share(blendshape: str, side: str) -> float:
+    """What of a blendshape one side is: all of its own, nothing of the other's, half of those in the middle."""
+    return float(blendshape.endswith(side)) if blendshape.endswith(SIDES) else 0.5
 
 
 def _name(expression: Expression) -> str:

@@ -105,6 +105,10 @@ def test_values_add_what_sliders_cannot_say_and_strength_scales_the_sum(edit, la
     torch.testing.assert_close(sides[0] + sides[1], edit(smile=0.5).code)
     left = [name.endswith("Left") for name in BLENDSHAPES].index(True)
     assert not torch.equal(*sides) and sides[1][0, left] == 0
+    pressed = edit(values='{"press": 0.5, "press_left": 0.5}').code - edit(values='{"press": 0.5}').code
+    assert (
+        pressed[0, BLENDSHAPES.index("mouthPressLeft")] > 0.2 == pressed[0, BLENDSHAPES.index("mouthPressRight")] + 0.2
+    )
     cheeks = edit(values='{"cheekSquint": 0.4, "jawOpen": -0.1}', smile=0.2)
     torch.testing.assert_close(
         cheeks.code - edit(smile=0.2).code, from_values({"cheekSquint": 0.4, "jawOpen": -0.1}).code

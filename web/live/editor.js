@@ -9,7 +9,7 @@ import { Face, GAZE, GROUPS } from "./values.js"
 
 const NODE = "DiffSFSREditExpression"
 const PROPERTY = "face editor" // of the node: whether it is open
-const [WIDE, HIGH] = [840, 560]
+const [WIDE, HIGH] = [880, 620]
 const REST = 180 // ms after which the picture is made anew at full size
 const STEPS = 100 // that can be taken back
 
@@ -57,7 +57,7 @@ class Editor {
         for (const [title, sliders] of GROUPS) {
             if (title === "Cheeks") box.append(this.#gaze())
             const group = element("fieldset", {}, element("legend", {}, title))
-            for (const [name, label, lowest, highest] of sliders) group.append(this.#slider(name, label, lowest, highest))
+            for (const [name, label] of sliders) group.append(this.#slider(name, label))
             box.append(group)
         }
         const whole = element("fieldset", {}, element("legend", {}, "All"))
@@ -67,8 +67,9 @@ class Editor {
         return box
     }
 
-    #slider(name, label, lowest = this.face.lowest(name), highest = 1) {
-        const title = this.table.sliders[name]?.meaning ?? ""
+    #slider(name, label) {
+        const [lowest, highest] = [this.face.lowest(name), 1]
+        const title = (this.table.sliders[name] ?? this.table.more[name]).meaning
         if (!this.face.hasSides(name)) return this.#line(name, label, lowest, highest, title)
         const make = (side, text) => new Line(text, lowest, highest, title, {
             input: (value) => this.#move(() => {
@@ -370,9 +371,9 @@ export async function attach(node) {
         return onExecuted?.call(this, output, ...given)
     }
     node.onConfigure = function (...given) {
-        const result = onConfigure?.apply(this, given)
-        if (node.properties[PROPERTY]) setTimeout(() => !node.diffsfsrEditor && button.callback())
-        return result
+        node.properties[PROPERTY] ??= false // of a workflow from before there was an editor
+        return onConfigure?.apply(this, given)
     }
     if (!(await known())) node.widgets.splice(node.widgets.indexOf(button), 1) // the host serves no faces
+    else if ((node.properties[PROPERTY] ?? true) && node.graph) button.callback() // new nodes have it open
 }

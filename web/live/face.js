@@ -6,8 +6,8 @@ const GAIN = 9 // a slider's way for the picture's side
 const NEAR = 0.07 // of the side: so far from a handle it is held
 // handle -> what dragging it moves: [slider, axis (1 = down), factor, side]; side 0 is the picture's left
 const HOLDS = {
-    mouth_left: [["smile", 1, -1, 0], ["frown", 1, 1, 0], ["mouthStretch", 0, -0.4, 0]],
-    mouth_right: [["smile", 1, -1, 1], ["frown", 1, 1, 1], ["mouthStretch", 0, 0.4, 1]],
+    mouth_left: [["smile", 1, -1, 0], ["frown", 1, 1, 0], ["stretch", 0, -0.6, 0]],
+    mouth_right: [["smile", 1, -1, 1], ["frown", 1, 1, 1], ["stretch", 0, 0.6, 1]],
     lips: [["jaw", 1, 0.7]], chin: [["jaw", 1, 0.7]],
     lid_left: [["lids", 1, -1.6, 0]], lid_right: [["lids", 1, -1.6, 1]],
     brow_left: [["brows", 1, -1.2, 0]], brow_right: [["brows", 1, -1.2, 1]],

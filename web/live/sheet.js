@@ -130,7 +130,7 @@ class Sheet {
         if (!text) return this.#fill(this.#groups()), this.#choose(this.chosen, true)
         const { labels } = this.table
         const spelt = Object.keys(labels).filter((label) => label.includes(text))
-        const meant = Object.keys(labels).filter((label) => !spelt.includes(label) && labels[label].words.some((word) => word.includes(text)))
+        const meant = Object.keys(labels).filter((label) => !spelt.includes(label) && labels[label].words.some((word) => ` ${word}`.includes(` ${text}`)))
         this.#fill(new Map([["found", [...spelt, ...meant]]].filter(([, all]) => all.length)))
         await new Promise((later) => setTimeout(later, 200)) // somebody is typing
         if (number !== this.asked) return

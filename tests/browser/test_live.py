@@ -1,0 +1,216 @@
+"""Expressions picked from pictures and faces moved by sliders, on the real front end; pictures in output/browser."""
+
+import json
+from pathlib import Path
+
+import pytest
+from diffsfsr.evaluation.host.server import PACK
+
+pytestmark = pytest.mark.browser
+
+OUTPUT = PACK / "output" / "browser"
+BUILD = """() => {
+    const graph = window.app.graph
+    graph.clear()
+    const add = (type, x, y, values = {}) => {
+        const node = window.LiteGraph.createNode(type)
+        graph.add(node)
+        node.pos = [x, y]
+        for (const [name, value] of Object.entries(values)) node.widgets.find(each => each.name === name).value = value
+        return node
+    }
+    const selfie = add('LoadImage', 0, 60, {image: 'selfie.jpg'})
+    const scene = add('LoadImage', 0, 480, {image: 'scene.jpg'})
+    const load = add('DiffSFSRLoad', 360, 60), who = add('DiffSFSREncodeIdentity', 360, 260)
+    const where = add('DiffSFSRExtractBackground', 360, 560), edit = add('DiffSFSREditExpression', 760, 60)
+    const label = add('DiffSFSRExpressionByLabel', 760, 780), keep = add('DiffSFSRSaveExpression', 1160, 780)
+    const paint = add('DiffSFSRSampler', 1700, 60, {steps: 2}), save = add('DiffSFSRSavePortrait', 2100, 60)
+    for (const node of [who, where, label, paint]) load.connect(0, node, 'diffsfsr')
+    selfie.connect(0, who, 'image')
+    scene.connect(0, where, 'image')
+    who.connect(0, paint, 'identity')
+    where.connect(0, paint, 'background')
+    edit.connect(0, paint, 'expression')
+    label.connect(0, keep, 'expression')
+    paint.connect(0, save, 'images')
+    load.connect(0, save, 'diffsfsr')
+}"""
+PRESS = """([type, name]) => {
+    const node = window.app.graph.nodes.find(each => each.type === type)
+    node.widgets.find(each => each.name === name).callback()
+}"""
+VALUES = """type => Object.fromEntries(window.app.graph.nodes.find(each => each.type === type).widgets
+    .filter(each => each.serialize !== false).map(each => [each.name, each.value]))"""
+# so many pixels in a row of the face, through the mouth
+PIXELS = """() => [...document.querySelector('.dsr-face canvas').getContext('2d').getImageData(0, 350, 512, 40).data]"""
+SHOWN = "() => Number(document.querySelector('.dsr-face')?.dataset.shown ?? 0)"
+LOOK_AT = """([x, y, scale]) => {
+    window.app.canvas.ds.scale = scale
+    window.app.canvas.ds.offset = [-x, -y]
+    window.app.canvas.setDirty(true, true)
+}"""
+# moves one slider up and down, each time until its picture is there; milliseconds
+MOVE = """async times => {
+    const range = document.querySelector('.dsr-editor [aria-label="Jaw"][type=range]'), took = []
+    const face = document.querySelector('.dsr-face')
+    for (let i = 0; i < times; i++) {
+        const before = face.dataset.shown, start = performance.now()
+        range.value = 0.02 + 0.9 * Math.abs(Math.sin(i / 7))
+        range.dispatchEvent(new Event('input'))
+        while (face.dataset.shown === before) await new Promise(soon => setTimeout(soon, 2))
+        took.push(performance.now() - start)
+    }
+    range.dispatchEvent(new Event('change'))
+    return took
+}"""
+EDIT, LABEL = "DiffSFSREditExpression", "DiffSFSRExpressionByLabel"
+
+
+@pytest.fixture(scope="module")
+def front(host, people, browser):
+    from diffsfsr.tests.browser.front_end import FrontEnd
+
+    for person, name in ((8, "selfie.jpg"), (2, "scene.jpg")):
+        kind = "amateur_selfie" if name == "selfie.jpg" else "studio_portrait"
+        (host.base / "input" / name).write_bytes((people[person] / f"{kind}.jpg").read_bytes())
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    return FrontEnd(browser.new_page(viewport={"width": 1600, "height": 1000}), host.url)
+
+
+@pytest.fixture
+def page(front):
+    front.page.evaluate(BUILD)
+    return front.page
+
+
+@pytest.fixture
+def editor(page):
+    """The page with the face editor, which is open on new nodes, and the photo on it."""
+    page.evaluate(LOOK_AT, [740, -20, 1.15])
+    page.wait_for_function(f"({SHOWN})() > 0")
+    return page
+
+
+def resident(pid: int) -> float:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096 / 2**20
+
+
+def wait_for_rest(page) -> None:
+    """Until the picture at full size is there, and no other is made."""
+    was = -1
+    while was != (was := page.evaluate(SHOWN)):
+        page.wait_for_timeout(1500)
+
+
+def test_an_expression_is_searched_picked_and_queued(page, front):
+    page.evaluate(PRESS, [LABEL, "choose"])
+    page.locator(".dsr-card").first.wait_for()
+    assert page.locator(".dsr-card").count() == 135
+    page.locator(".dsr-card[data-own=shown]").nth(3).wait_for()
+    page.screenshot(path=OUTPUT / "picker.png")
+    page.keyboard.type("homesick")
+    page.locator(".dsr-card.chosen[data-label=homesickness]").wait_for()
+    assert page.locator(".dsr-card").count() < 20
+    page.keyboard.press("Enter")
+    page.locator(".dsr-sheet").wait_for(state="detached")
+    chosen = page.evaluate(VALUES, LABEL)
+    assert chosen["label"] == "homesickness" and chosen["variant"] == 0
+    assert set(chosen) == {"label", "variant", "intensity"}
+    assert next(n for n in front.prompt().values() if n["class_type"] == LABEL)["inputs"]["label"] == "homesickness"
+
+
+def test_the_keyboard_walks_and_favourites_come_first(page):
+    page.evaluate(PRESS, [LABEL, "choose"])
+    page.locator(".dsr-card.chosen[data-label=joy]").wait_for()
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".dsr-card.chosen").get_attribute("data-label") == "jubilation"
+    page.keyboard.press("ArrowUp")
+    assert page.locator(".dsr-card.chosen").get_attribute("data-label") != "jubilation"
+    page.locator(".dsr-card[data-label=zest]").hover()
+    page.locator(".dsr-card[data-label=zest] .dsr-star").click()
+    page.keyboard.press("Escape")
+    page.evaluate(PRESS, [LABEL, "choose"])
+    assert page.locator(".dsr-groups h3").first.inner_text().lower().startswith("favourites")
+    assert page.locator(".dsr-card").first.get_attribute("data-label") == "zest"
+    page.locator(".dsr-card").first.locator(".dsr-star").click()
+    page.keyboard.press("Escape")
+    assert page.evaluate(VALUES, LABEL)["label"] == "joy"  # nothing was picked
+
+
+def test_a_slider_moves_the_face_undo_takes_it_back_and_a_reload_keeps_it(editor, front):
+    wait_for_rest(editor)
+    photo, blank = editor.evaluate(PIXELS), editor.evaluate(VALUES, EDIT)
+    editor.screenshot(path=OUTPUT / "editor.png")
+    slider = editor.get_by_label("Pucker", exact=True)
+    slider.focus()
+    for _ in range(40):
+        slider.press("ArrowRight")
+    wait_for_rest(editor)
+    moved, values = editor.evaluate(PIXELS), editor.evaluate(VALUES, EDIT)
+    editor.screenshot(path=OUTPUT / "editor_moved.png")
+    assert values["pucker"] == pytest.approx(0.4) and set(values) == set(blank)
+    assert sum(abs(a - b) for a, b in zip(photo, moved, strict=True)) / len(photo) > 1
+    saved = front.saved()
+    (node,) = (each for each in saved["nodes"] if each["type"] == EDIT)
+    assert len(node["widgets_values"]) == len(values) and "pictures" not in json.dumps(node)
+
+    while editor.locator(".dsr-bar button[title^=Undo]").is_enabled():
+        editor.locator(".dsr-bar button[title^=Undo]").click()
+    wait_for_rest(editor)
+    assert editor.evaluate(VALUES, EDIT) == blank and editor.evaluate(PIXELS) == photo
+
+    front.load(saved)
+    editor.wait_for_function(f"({SHOWN})() > 0")
+    assert editor.evaluate(VALUES, EDIT) == values
+    wait_for_rest(editor)
+    assert editor.evaluate(PIXELS) == moved
+
+
+def test_dragging_the_face_moves_its_sliders_and_sides_come_apart(editor):
+    wait_for_rest(editor)
+    box = editor.locator(".dsr-face").bounding_box()
+    x, y = editor.evaluate(
+        f"() => window.app.graph.nodes.find(each => each.type === '{EDIT}').diffsfsrEditor.view.handles.brow_left"
+    )
+    x, y = box["x"] + x * box["width"], box["y"] + y * box["height"]
+    editor.mouse.move(x, y)
+    editor.mouse.down()
+    editor.mouse.move(x, y - 0.05 * box["height"], steps=4)
+    editor.mouse.up()
+    assert 0.2 < editor.evaluate(VALUES, EDIT)["brows"] < 0.9
+    editor.locator(".dsr-sided", has=editor.get_by_label("Brows", exact=True)).locator(".dsr-link").click()
+    left = editor.get_by_label("Brows L", exact=True)
+    left.focus()
+    left.press("Home")
+    values = editor.evaluate(VALUES, EDIT)
+    kept = json.loads(values["values"])
+    assert values["brows"] == 0 and kept["brows_right"] == -1 and kept["brows_left"] > 0.2
+
+
+def test_two_hundred_moves_leave_memory_flat(editor, host):
+    editor.evaluate(MOVE, 40)
+    before = resident(host.pid)
+    took = sorted(editor.evaluate(MOVE, 100) + editor.evaluate(MOVE, 100))
+    wait_for_rest(editor)
+    grown = resident(host.pid) - before
+    found = {"moves": len(took), "median_ms": took[len(took) // 2], "worst_ms": took[-1], "grown_mb": grown}
+    (OUTPUT / "live.json").write_text(json.dumps(found))
+    assert grown < 40, found
+
+
+def test_before_and_after_are_compared_at_the_results_size(page, front):
+    front.run()
+    front.wait_for_pictures("DiffSFSRSavePortrait")
+    page.evaluate(PRESS, ["DiffSFSRSavePortrait", "compare"])
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.dsr-stage img')].every(each => each.complete && each.naturalWidth)"
+    )
+    sizes = page.evaluate("() => [...document.querySelectorAll('.dsr-stage img')].map(each => each.naturalWidth)")
+    stage = page.locator(".dsr-stage").bounding_box()
+    assert sizes[0] == sizes[1] == round(stage["width"])
+    before = page.evaluate("() => getComputedStyle(document.querySelector('.dsr-stage')).getPropertyValue('--at')")
+    page.keyboard.press("ArrowRight")
+    after = page.evaluate("() => getComputedStyle(document.querySelector('.dsr-stage')).getPropertyValue('--at')")
+    assert before == "50%" and after == "52%"
+    page.screenshot(path=OUTPUT / "compare.png")
+    page.keyboard.press("Escape")
