@@ -44,6 +44,7 @@ def list_nodes() -> list[type[io.ComfyNode]]:
     from .identity import DiffSFSREncodeIdentity
     from .identity_files import DiffSFSRBlendIdentity, DiffSFSRLoadIdentity, DiffSFSRSaveIdentity
     from .load import DiffSFSRLoad
+    from .photo import DiffSFSRClip, DiffSFSRPhoto
     from .report import DiffSFSRFaceReport
     from .sampling import DiffSFSRSampler
     from .save import DiffSFSRSavePortrait
@@ -51,6 +52,8 @@ def list_nodes() -> list[type[io.ComfyNode]]:
     register_folders()
     return [
         DiffSFSRLoad,
+        DiffSFSRPhoto,
+        DiffSFSRClip,
         DiffSFSREncodeIdentity,
         DiffSFSRSaveIdentity,
         DiffSFSRLoadIdentity,

@@ -80,7 +80,7 @@ class DiffSFSRExpressionByLabel(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="DiffSFSRExpressionByLabel",
-            display_name="Expression by Label",
+            display_name="Expression by Label (emotion)",
             category=CATEGORY,
             description="An expression by one of 135 emotion words, such as joy, contempt or homesickness.",
             **only_known(io.Schema, search_aliases=["emotion", "facial expression", "mood", "smile"]),
@@ -124,7 +124,7 @@ class DiffSFSRExpressionByText(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="DiffSFSRExpressionByText",
-            display_name="Expression by Text",
+            display_name="Expression by Text (emotion)",
             category=CATEGORY,
             description="An expression in words of your own, such as smug, a bit worried, wink, looking left or angry "
             "but smiling: emotions, actions and emoji, in English, Chinese or Japanese.",
@@ -186,10 +186,10 @@ class DiffSFSRExpressionFromImage(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="DiffSFSRExpressionFromImage",
-            display_name="Expression from Image",
+            display_name="Expression from Image (reenactment)",
             category=CATEGORY,
             description="Reads the expression of a face in a picture. Who it is does not matter.",
-            **only_known(io.Schema, search_aliases=["emotion", "facial expression", "reenactment", "blendshapes"]),
+            **only_known(io.Schema, search_aliases=["liveportrait", "facial expression", "emotion", "blendshapes"]),
             inputs=[
                 DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),
                 io.Image.Input("image", tooltip="The expression to copy; a batch gives a batch of expressions."),

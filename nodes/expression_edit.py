@@ -33,11 +33,14 @@ class DiffSFSREditExpression(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="DiffSFSREditExpression",
-            display_name="Edit Expression",
+            display_name="Edit Expression (smile, brows, gaze)",
             category=CATEGORY,
             description="Sliders for mouth, brows, eyes and gaze, added to an expression, or to a neutral face where "
             "none is wired.",
-            **only_known(io.Schema, search_aliases=["expression editor", "face sliders", "gaze", "smile", "blink"]),
+            **only_known(
+                io.Schema,
+                search_aliases=["expression editor", "advanced live portrait", "face sliders", "blink", "wink"],
+            ),
             inputs=[
                 ExpressionType.Input(
                     "expression", optional=True, tooltip="What the sliders are added to; left off, a neutral face."

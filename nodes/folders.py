@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import folder_paths
 
+from ..models.faces.task_file import TASK_FILE, find_task_file
 from ..models.files import check_name
 
 FOLDER = "diffsfsr"
@@ -61,6 +62,20 @@ def checkpoints() -> dict[str, Path | None]:
 def kept_files(kind: str) -> list[str]:
     """Names of the files in the folders that the host knows by this name."""
     return listed(lambda: folder_paths.get_filename_list(kind))
+
+
+def meshes() -> list[str]:
+    """Names of the face meshes to choose from, the usual one first, whether it is there or not."""
+    return [TASK_FILE, *(name for name in kept_files("mediapipe") if name.endswith(".task") and name != TASK_FILE)]
+
+
+def find_mesh(name: str) -> Path:
+    """The path of a face mesh that is on the list; FileNotFoundError in words where the usual one is missing."""
+    if name == TASK_FILE:
+        return find_task_file([Path(folder) for folder in folder_paths.get_folder_paths("mediapipe")])
+    if name not in meshes():
+        raise ValueError(f'there is no face mesh "{name}"; choose one of {meshes()}, or put it into models/mediapipe')
+    return Path(folder_paths.get_full_path_or_raise("mediapipe", name))
 
 
 def pack_folders() -> list[Path]:

@@ -16,7 +16,7 @@ class DiffSFSREncodeIdentity(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="DiffSFSREncodeIdentity",
-            display_name="Encode Identity",
+            display_name="Encode Identity (selfie)",
             category=CATEGORY,
             description="Reads who a person is from one or more photos. More photos of the same person, as a batch, "
             "give a better likeness than one. Expression and head pose of the photos do not matter.",

@@ -11,9 +11,9 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
-from ..models.faces.task_file import find_task_file
+from ..models.faces.task_file import TASK_FILE
 from .compat import only_known
-from .folders import FOLDER, checkpoints, listed, pack_files, pack_folders, packs, state_of
+from .folders import FOLDER, checkpoints, find_mesh, listed, meshes, pack_files, pack_folders, packs, state_of
 from .wires import CATEGORY, DiffSFSRType, Loaded
 
 if TYPE_CHECKING:
@@ -30,11 +30,14 @@ class DiffSFSRLoad(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="DiffSFSRLoad",
-            display_name="Load DiffSFSR",
+            display_name="Load DiffSFSR (face swap, expression)",
             category=CATEGORY,
             description="Loads a DiffSFSR checkpoint: the model that paints a face with identity, expression and "
             "background controlled separately. A small one comes with the pack; put others into models/diffsfsr.",
-            **only_known(io.Schema, search_aliases=["face swap", "reenactment", "expression", "portrait"]),
+            **only_known(
+                io.Schema,
+                search_aliases=["face swap", "reenactment", "reactor", "liveportrait", "insightface", "portrait"],
+            ),
             inputs=[
                 io.Combo.Input(
                     "checkpoint",
@@ -48,6 +51,15 @@ class DiffSFSRLoad(io.ComfyNode):
                     optional=True,
                     tooltip="An insightface pack in models/insightface/models: its detector finds the faces, and Face "
                     "Report also tells the likeness by its recogniser. It needs the package insightface.",
+                    **only_known(io.Combo.Input, advanced=True),
+                ),
+                io.Combo.Input(
+                    "face_mesh",
+                    options=listed(meshes),
+                    default=TASK_FILE,
+                    optional=True,
+                    tooltip="MediaPipe's face landmarker, a .task file in models/mediapipe (3.8 MB). It finds faces "
+                    "and reads what they do.",
                     **only_known(io.Combo.Input, advanced=True),
                 ),
             ],
@@ -72,16 +84,18 @@ class DiffSFSRLoad(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, checkpoint: str | None = None, insightface_pack: str | None = NO_PACK) -> str:
+    def fingerprint_inputs(
+        cls, checkpoint: str | None = None, insightface_pack: str | None = NO_PACK, face_mesh: str | None = TASK_FILE
+    ) -> str:
         try:
-            files = [find(checkpoint), find_task_file(task_folders())]
+            files = [find(checkpoint), find_mesh(face_mesh)]
         except (ValueError, OSError):  # which running the node says in words
             files = [checkpoint]
         return state_of(*files, *(file for folder in pack_folders() for file in pack_files(folder / insightface_pack)))
 
     @classmethod
-    def execute(cls, checkpoint: str, insightface_pack: str = NO_PACK) -> io.NodeOutput:
-        loaded = load(find(checkpoint), None if insightface_pack == NO_PACK else insightface_pack)
+    def execute(cls, checkpoint: str, insightface_pack: str = NO_PACK, face_mesh: str = TASK_FILE) -> io.NodeOutput:
+        loaded = load(find(checkpoint), None if insightface_pack == NO_PACK else insightface_pack, face_mesh)
         return io.NodeOutput(loaded, loaded.model, loaded.vae)
 
 
@@ -95,17 +109,12 @@ def find(name: str) -> Path:
     return known[name] or Path(folder_paths.get_full_path_or_raise(FOLDER, name))
 
 
-def task_folders() -> list[Path]:
-    """Where the host looks for face_landmarker.task, beside the pack's own places."""
-    return [Path(folder) for folder in folder_paths.get_folder_paths("mediapipe")]
-
-
-def load(path: Path, pack: str | None = None) -> Loaded:
-    """pack: of packs(); raises ValueError for a file that is broken, incomplete or no DiffSFSR checkpoint."""
+def load(path: Path, pack: str | None = None, mesh: str = TASK_FILE) -> Loaded:
+    """pack: of packs(), mesh: of meshes(); raises ValueError for a file that is broken, incomplete or none of ours."""
     from ..models.encoders import Encoders
     from ..models.network.checkpoint import read_checkpoint
 
-    task_file = find_task_file(task_folders())
+    task_file = find_mesh(mesh)
     config, weights = read_checkpoint(path, parts=("unet", "vae"), dtype=None)  # the host decides
     encoders = Encoders.load(path, task_file, packs=pack_folders(), pack=pack)
     return assemble(config, encoders, weights["unet"], weights["vae"])

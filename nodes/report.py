@@ -42,11 +42,13 @@ class DiffSFSRFaceReport(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="DiffSFSRFaceReport",
-            display_name="Face Report",
+            display_name="Face Report (likeness)",
             category=CATEGORY,
             description="Compares two faces: is it the same person, the same expression, the same head pose? Against "
             "the selfie it tells the likeness of a result, against the background the head pose.",
-            **only_known(io.Schema, search_aliases=["face similarity", "compare faces", "face distance", "likeness"]),
+            **only_known(
+                io.Schema, search_aliases=["face similarity", "compare faces", "face distance", "insightface"]
+            ),
             is_output_node=True,
             inputs=[
                 DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),

@@ -178,10 +178,10 @@ class DiffSFSRSampler(io.ComfyNode):
         advanced = only_known(io.Combo.Input, advanced=True)
         return io.Schema(
             node_id="DiffSFSRSampler",
-            display_name="DiffSFSR Sampler",
+            display_name="DiffSFSR Sampler (face swap)",
             category=CATEGORY,
             description="Paints a face with the given identity and expression into the background's picture.",
-            **only_known(io.Schema, search_aliases=["face swap", "reenactment", "portrait"]),
+            **only_known(io.Schema, search_aliases=["reactor", "reenactment", "liveportrait", "insightface"]),
             inputs=[
                 DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),
                 BackgroundType.Input("background", tooltip="From Extract Background."),

@@ -70,7 +70,7 @@ def portrait(host: Host) -> dict[str, dict]:
         picture.thumbnail((LONGEST, LONGEST))
         path = host.base / f"{person}.png"
         picture.save(path)
-        find_node(prompt, "LoadImage", title)["inputs"]["image"] = host.upload(path)
+        find_node(prompt, "DiffSFSRPhoto", title)["inputs"]["image"] = host.upload(path)
     return prompt
 
 

@@ -46,8 +46,10 @@ def run_demo(comfyui: Path, output: Path) -> None:
             selfie = people / identity / "assets" / "amateur_selfie.jpg"
             background = people / scene / "assets" / "studio_portrait.jpg"
             boxes = face_square(mesh, selfie), face_square(mesh, background)
-            find_node(prompt, "LoadImage", "Selfie")["inputs"]["image"] = host.upload(selfie, f"{identity}.jpg")
-            find_node(prompt, "LoadImage", "Background")["inputs"]["image"] = host.upload(background, f"{scene}.jpg")
+            find_node(prompt, "DiffSFSRPhoto", "Selfie")["inputs"]["image"] = host.upload(selfie, f"{identity}.jpg")
+            find_node(prompt, "DiffSFSRPhoto", "Background")["inputs"]["image"] = host.upload(
+                background, f"{scene}.jpg"
+            )
             find_node(prompt, "DiffSFSRExpressionByLabel")["inputs"]["label"] = label
             start = time.monotonic()
             (result,) = host.run(prompt)

@@ -108,7 +108,7 @@ class Host:
         return json.loads(self._wait_for(self._request("GET", path)))
 
     def upload(self, path: Path, name: str | None = None) -> str:
-        """Put a picture into the host's input folder (as `name`); returns what LoadImage knows it by."""
+        """Put a picture into the host's input folder (as `name`); returns what Load Image knows it by."""
         form = aiohttp.FormData()
         form.add_field("image", path.read_bytes(), filename=name or path.name)
         form.add_field("overwrite", "true")

@@ -37,8 +37,8 @@ def find_task_file(folders: Sequence[Path] = ()) -> Path:
         if (folder / TASK_FILE).is_file():
             return folder / TASK_FILE
     raise FileNotFoundError(
-        f"got no {TASK_FILE} in {', '.join(map(str, looked_into))}. Run `{download_command()}`, put the file from "
-        f"{TASK_URL} into one of these folders, or name it with --task-file or {VARIABLE}"
+        f"got no {TASK_FILE} in {', '.join(map(str, looked_into))}. Run `{download_command(*folders[:1])}`, put the "
+        f"file from {TASK_URL} into one of these folders, or name it with --task-file or {VARIABLE}"
     )
 
 
@@ -73,9 +73,10 @@ def cache_folder() -> Path:
     return Path(os.path.expanduser(base)) / "diffsfsr"
 
 
-def download_command() -> str:
-    """What to type, with the Python that runs here."""
-    return shlex.join([sys.executable or "python", str(PACK / "cli.py"), "download"])
+def download_command(folder: Path | None = None) -> str:
+    """What to type, with the Python that runs here. folder: where the file is to go; left out, download_folder()"""
+    folder = download_folder() if folder is None else folder
+    return shlex.join([sys.executable or "python", str(PACK / "cli.py"), "download", str(folder)])
 
 
 def download_folder() -> Path:

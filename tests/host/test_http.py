@@ -29,8 +29,8 @@ def prompt(host, people, portrait) -> dict:
     prompt = to_prompt(workflow, host.get("/object_info"))
     selfie = host.upload(people[SELFIE] / "amateur_selfie.jpg", "selfie.jpg")
     background = host.upload(portrait)
-    find_node(prompt, "LoadImage", "Selfie")["inputs"]["image"] = selfie
-    find_node(prompt, "LoadImage", "Background")["inputs"]["image"] = background
+    find_node(prompt, "DiffSFSRPhoto", "Selfie")["inputs"]["image"] = selfie
+    find_node(prompt, "DiffSFSRPhoto", "Background")["inputs"]["image"] = background
     return prompt
 
 
@@ -65,7 +65,7 @@ def test_only_the_face_of_the_background_changes(host, portrait, prompt, find_fa
 
 def test_a_background_without_a_face_is_an_error_that_says_so(host, prompt, tmp_path):
     Image.new("RGB", (320, 240), "grey").save(tmp_path / "blank.png")
-    find_node(prompt, "LoadImage", "Background")["inputs"]["image"] = host.upload(tmp_path / "blank.png")
+    find_node(prompt, "DiffSFSRPhoto", "Background")["inputs"]["image"] = host.upload(tmp_path / "blank.png")
     with pytest.raises(HostError, match="DiffSFSRExtractBackground: no face found"):
         host.run(prompt)
 

@@ -23,7 +23,7 @@ def portrait(host: Host, people) -> dict:
         ("Selfie", people[8] / "amateur_selfie.jpg"),
         ("Background", people[2] / "studio_portrait.jpg"),
     ):
-        find_node(prompt, "LoadImage", title)["inputs"]["image"] = host.upload(photo, f"{title}_native.jpg")
+        find_node(prompt, "DiffSFSRPhoto", title)["inputs"]["image"] = host.upload(photo, f"{title}_native.jpg")
     find_node(prompt, "DiffSFSRSampler")["inputs"]["steps"] = STEPS
     loader, sampler = (identifier(prompt, name) for name in ("DiffSFSRLoad", "DiffSFSRSampler"))
     for key in [key for key, node in prompt.items() if node["class_type"] in ("SaveImage", "DiffSFSRSavePortrait")]:

@@ -41,7 +41,7 @@ def scene(host, checkpoint: str) -> dict:
 
 def test_a_scene_with_a_face_is_finished(host, people, checkpoints, find_faces):
     prompt = scene(host, checkpoints["face"])
-    find_node(prompt, "LoadImage", "Selfie")["inputs"]["image"] = host.upload(people[8] / "amateur_selfie.jpg")
+    find_node(prompt, "DiffSFSRPhoto", "Selfie")["inputs"]["image"] = host.upload(people[8] / "amateur_selfie.jpg")
     pictures = host.run(prompt)
     assert {picture.size for picture in pictures} == {(SIZE, SIZE)}
     assert all(len(find_faces(picture)) == 1 for picture in pictures)
@@ -49,7 +49,7 @@ def test_a_scene_with_a_face_is_finished(host, people, checkpoints, find_faces):
 
 def test_a_scene_without_a_face_is_an_error_that_says_so(host, people, checkpoints):
     prompt = scene(host, checkpoints["noise"])
-    find_node(prompt, "LoadImage", "Selfie")["inputs"]["image"] = host.upload(people[8] / "amateur_selfie.jpg")
+    find_node(prompt, "DiffSFSRPhoto", "Selfie")["inputs"]["image"] = host.upload(people[8] / "amateur_selfie.jpg")
     with pytest.raises(HostError, match="DiffSFSRExtractBackground: no face found"):
         host.run(prompt)
 
@@ -57,9 +57,9 @@ def test_a_scene_without_a_face_is_an_error_that_says_so(host, people, checkpoin
 def test_a_low_denoise_pass_over_the_face_is_pasted_back(host, people, checkpoints, find_faces):
     workflow = json.loads((PACK / "workflows" / "sharp_result_with_sd.json").read_text("utf-8"))
     prompt = to_prompt(workflow, host.get("/object_info"))
-    find_node(prompt, "LoadImage", "Selfie")["inputs"]["image"] = host.upload(people[8] / "amateur_selfie.jpg")
+    find_node(prompt, "DiffSFSRPhoto", "Selfie")["inputs"]["image"] = host.upload(people[8] / "amateur_selfie.jpg")
     background = people[4] / "studio_portrait.jpg"
-    find_node(prompt, "LoadImage", "Background")["inputs"]["image"] = host.upload(background)
+    find_node(prompt, "DiffSFSRPhoto", "Background")["inputs"]["image"] = host.upload(background)
     find_node(prompt, "CheckpointLoaderSimple")["inputs"]["ckpt_name"] = checkpoints["face"]
     find_node(prompt, "ImageScale")["inputs"].update(width=SIZE, height=SIZE)
     find_node(prompt, "KSampler")["inputs"].update(seed=SEED, steps=2)
