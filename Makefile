@@ -39,6 +39,7 @@ comfyui: install
 	mkdir -p $(addprefix "$(BASE)"/,custom_nodes models input output user)
 	ln -sfn "$(CURDIR)" "$(BASE)/custom_nodes/ComfyUI-DiffSFSR"
 	@echo "ComfyUI will answer at http://$(LISTEN):$(PORT)"
+	@echo "It reports that its audio nodes cannot be imported: torchaudio is left out, and nothing here needs it"
 	exec $(PY) "$(COMFYUI)/main.py" --base-directory "$(BASE)" --listen $(LISTEN) --port $(PORT) --preview-method auto \
 		--database-url "sqlite:///$(abspath $(BASE))/user/comfyui.db" \
 		$$($(PY) -c "import torch; print('' if torch.cuda.is_available() or torch.backends.mps.is_available() else '--cpu')")

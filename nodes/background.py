@@ -29,6 +29,7 @@ class DiffSFSRExtractBackground(io.ComfyNode):
             description="Finds the face that is to be replaced. Everything around it stays: head pose, hair, clothes, "
             "light and surroundings come from this picture.",
             **only_known(io.Schema, search_aliases=["find face", "face crop", "face mask", "inpaint face"]),
+            is_output_node=True,
             inputs=[
                 DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),
                 io.Image.Input(

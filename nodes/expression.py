@@ -84,6 +84,7 @@ class DiffSFSRExpressionByLabel(io.ComfyNode):
             category=CATEGORY,
             description="An expression by one of 135 emotion words, such as joy, contempt or homesickness.",
             **only_known(io.Schema, search_aliases=["emotion", "facial expression", "mood", "smile"]),
+            is_output_node=True,
             inputs=[
                 DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),
                 io.Combo.Input(
@@ -132,6 +133,7 @@ class DiffSFSRExpressionByText(io.ComfyNode):
                 io.Schema,
                 search_aliases=["emotion prompt", "facial expression", "synonym", "mood", "smile", "wink", "emoji"],
             ),
+            is_output_node=True,
             inputs=[
                 DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),
                 io.String.Input(

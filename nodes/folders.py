@@ -72,10 +72,15 @@ def meshes() -> list[str]:
 def find_mesh(name: str) -> Path:
     """The path of a face mesh that is on the list; FileNotFoundError in words where the usual one is missing."""
     if name == TASK_FILE:
-        return find_task_file([Path(folder) for folder in folder_paths.get_folder_paths("mediapipe")])
+        return find_task_file(task_folders())
     if name not in meshes():
         raise ValueError(f'there is no face mesh "{name}"; choose one of {meshes()}, or put it into models/mediapipe')
     return Path(folder_paths.get_full_path_or_raise("mediapipe", name))
+
+
+def task_folders() -> list[Path]:
+    """Where the host looks for face_landmarker.task, beside the pack's own places."""
+    return [Path(folder) for folder in folder_paths.get_folder_paths("mediapipe")]
 
 
 def pack_folders() -> list[Path]:

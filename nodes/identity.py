@@ -21,6 +21,7 @@ class DiffSFSREncodeIdentity(io.ComfyNode):
             description="Reads who a person is from one or more photos. More photos of the same person, as a batch, "
             "give a better likeness than one. Expression and head pose of the photos do not matter.",
             **only_known(io.Schema, search_aliases=["face swap", "selfie", "face embedding", "likeness"]),
+            is_output_node=True,
             inputs=[
                 DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),
                 io.Image.Input("image", tooltip="Photos of one person; a batch is merged into one identity."),

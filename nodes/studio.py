@@ -22,13 +22,13 @@ import torch
 
 from ..models.faces.task_file import find_task_file
 from .expression import ASSETS
-from .load import task_folders
+from .folders import task_folders
+from .photo import EXAMPLES
 
 if TYPE_CHECKING:
     from ..models.appearance.finish import Finisher
     from ..models.appearance.live import Live
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "web" / "examples"
 Answer = TypeVar("Answer")
 NODES = 6  # whose faces are kept, the last ones used
 IDLE = 600.0  # seconds after which a face is forgotten that nobody asked for

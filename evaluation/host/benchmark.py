@@ -20,7 +20,7 @@ from ..people import find_people
 from .server import PACK, Host, find_comfyui
 from .workflow import find_node, to_prompt
 
-WORKFLOW = PACK / "workflows" / "portrait_from_selfie.json"
+WORKFLOW = PACK / "workflows" / "01 Start here - portrait from a selfie.json"
 SELFIE, SCENE = "P009", "P003"
 MIB = 1 << 20
 LONGEST, SIDE, FACE = 768, 512, 128  # sides of photos, of video frames and of the bundled model's faces, pixels

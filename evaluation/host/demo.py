@@ -17,7 +17,7 @@ from ..sheets import Row, contact_sheet, face_square
 from .server import PACK, Host, find_comfyui
 from .workflow import find_node, to_prompt
 
-WORKFLOW = PACK / "workflows" / "portrait_from_selfie.json"
+WORKFLOW = PACK / "workflows" / "01 Start here - portrait from a selfie.json"
 ROWS = (  # whose selfie, showing what, into whose portrait
     ("P007", "joy", "P008"),
     ("P002", "anger", "P003"),

@@ -38,19 +38,10 @@ def fitted(path: Path) -> Image.Image:
 
 @pytest.fixture(scope="session")
 def furnished(host: Host, people: list[Path], tmp_path_factory) -> Iterator[Host]:  # noqa: F811
-    """The host with everything in its folders that the templates name: pictures and model files."""
-    portraits = [fitted(people[number] / "studio_portrait.jpg") for number in (2, 7)]
-    group = Image.new("RGB", (portraits[0].width + portraits[1].width, 768))
-    group.paste(portraits[0], (0, 0))
-    group.paste(portraits[1], (portraits[0].width, 0))
-    emotions = Image.open(people[1] / "emotions_sheet.jpg").convert("RGB")
-    width, height = emotions.width // 4, emotions.height // 4
+    """The host with everything in its folders that the templates and other graphs of these tests name."""
     pictures = {
         "selfie.png": fitted(people[8] / "amateur_selfie.jpg"),
-        "selfie_2.png": fitted(people[4] / "amateur_selfie.jpg"),
-        "background.png": portraits[0],
-        "expression.png": emotions.crop((width * 6 // 5, height * 3 // 20, width * 11 // 6, height * 7 // 8)),
-        "group.png": group,
+        "background.png": fitted(people[2] / "studio_portrait.jpg"),
     }
     for name, picture in pictures.items():
         picture.save(host.base / "input" / name)

@@ -11,12 +11,14 @@ pytestmark = pytest.mark.browser
 TEMPLATES = sorted(path.stem for path in (PACK / "workflows").glob("*.json"))
 OUTPUT = PACK / "output" / "browser"
 SHOW_PICTURES = (
-    "DiffSFSRSavePortrait", "PreviewImage", "LoadImage",
+    "DiffSFSRSavePortrait", "PreviewImage", "DiffSFSRPhoto",
     "DiffSFSREncodeIdentity", "DiffSFSRExpressionByLabel", "DiffSFSRExtractBackground",
 )  # fmt: skip
 QUICK = {  # what a CPU does in seconds
-    "portrait_in_sd_scene": {"EmptyLatentImage": {"width": 256, "height": 256}, "KSampler": {"steps": 2}},
-    "sharp_result_with_sd": {"ImageScale": {"width": 256, "height": 256}, "KSampler": {"steps": 2}},
+    "11 Scene by Stable Diffusion": {"EmptyLatentImage": {"width": 256, "height": 256}, "KSampler": {"steps": 2}},
+    "09 Face swap in a video": {"ImageFromBatch": {"length": 3}, "DiffSFSRSampler": {"steps": 4}},
+    "10 A photo that moves like a video": {"ImageFromBatch": {"length": 3}, "DiffSFSRSampler": {"steps": 4}},
+    "13 Sharper with Stable Diffusion": {"ImageScale": {"width": 256, "height": 256}, "KSampler": {"steps": 2}},
 }
 
 

@@ -82,7 +82,7 @@ def test_it_runs(host, people, blueprint):
 
 def test_it_does_what_the_portrait_template_does(blueprint):
     (subgraph,) = blueprint["definitions"]["subgraphs"]
-    template = json.loads((PACK / "workflows" / "portrait_from_selfie.json").read_text("utf-8"))
+    template = json.loads((PACK / "workflows" / "01 Start here - portrait from a selfie.json").read_text("utf-8"))
     values = {node["type"]: node["widgets_values"] for node in template["nodes"]}
     for node in subgraph["nodes"]:
         assert node["widgets_values"] == values[node["type"]], node["type"]

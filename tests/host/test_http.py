@@ -25,7 +25,7 @@ def portrait(people, tmp_path_factory):
 @pytest.fixture
 def prompt(host, people, portrait) -> dict:
     """The template with photos of two people."""
-    workflow = json.loads((PACK / "workflows" / "portrait_from_selfie.json").read_text("utf-8"))
+    workflow = json.loads((PACK / "workflows" / "01 Start here - portrait from a selfie.json").read_text("utf-8"))
     prompt = to_prompt(workflow, host.get("/object_info"))
     selfie = host.upload(people[SELFIE] / "amateur_selfie.jpg", "selfie.jpg")
     background = host.upload(portrait)

@@ -17,7 +17,7 @@ STEPS = 3
 
 def portrait(host: Host, people) -> dict:
     """The portrait template with photos of two people, few steps, and Save Portrait at its end."""
-    workflow = json.loads((PACK / "workflows" / "portrait_from_selfie.json").read_text("utf-8"))
+    workflow = json.loads((PACK / "workflows" / "01 Start here - portrait from a selfie.json").read_text("utf-8"))
     prompt = to_prompt(workflow, host.get("/object_info"))
     for title, photo in (
         ("Selfie", people[8] / "amateur_selfie.jpg"),

@@ -31,7 +31,7 @@ def checkpoints(host, people) -> Iterator[dict[str, str]]:
 
 def scene(host, checkpoint: str) -> dict:
     """The template, at a size and a number of steps that a CPU does in seconds."""
-    workflow = json.loads((PACK / "workflows" / "portrait_in_sd_scene.json").read_text("utf-8"))
+    workflow = json.loads((PACK / "workflows" / "11 Scene by Stable Diffusion.json").read_text("utf-8"))
     prompt = to_prompt(workflow, host.get("/object_info"))
     find_node(prompt, "CheckpointLoaderSimple")["inputs"]["ckpt_name"] = checkpoint
     find_node(prompt, "EmptyLatentImage")["inputs"].update(width=SIZE, height=SIZE, batch_size=1)
@@ -55,7 +55,7 @@ def test_a_scene_without_a_face_is_an_error_that_says_so(host, people, checkpoin
 
 
 def test_a_low_denoise_pass_over_the_face_is_pasted_back(host, people, checkpoints, find_faces):
-    workflow = json.loads((PACK / "workflows" / "sharp_result_with_sd.json").read_text("utf-8"))
+    workflow = json.loads((PACK / "workflows" / "13 Sharper with Stable Diffusion.json").read_text("utf-8"))
     prompt = to_prompt(workflow, host.get("/object_info"))
     find_node(prompt, "DiffSFSRPhoto", "Selfie")["inputs"]["image"] = host.upload(people[8] / "amateur_selfie.jpg")
     background = people[4] / "studio_portrait.jpg"

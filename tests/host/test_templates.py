@@ -14,22 +14,24 @@ from PIL import Image
 
 pytestmark = pytest.mark.host
 
-TEMPLATES = sorted(path for path in (PACK / "workflows").glob("*.json") if "_sd" not in path.stem)
+TEMPLATES = sorted(path for path in (PACK / "workflows").glob("*.json") if "Stable" not in path.stem)
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
-def test_template_runs_at_the_first_click(host, path):
+def test_template_runs(host, path):
     write_upscaler(host.base / "models" / "upscale_models" / "RealESRGAN_x4plus.safetensors")
     prompt = to_prompt(json.loads(path.read_text("utf-8")), host.get("/object_info"))
     for node in prompt.values():
         if node["class_type"] == "DiffSFSRSampler":
             node["inputs"]["steps"] = 2
+        if node["class_type"] == "ImageFromBatch":  # frames of a video
+            node["inputs"]["length"] = min(node["inputs"]["length"], 3)
     results = host.run(prompt)
     assert results
-    if path.stem == "contact_sheet_of_labels":
+    if path.stem.startswith("06"):
         (sheet,) = results
         assert six_cells_that_differ(np.asarray(sheet.convert("RGB"), int))
-    if path.stem == "group_picture":
+    if path.stem.startswith("08"):
         (result,) = results
         group = np.asarray(Image.open(PACK / "web" / "examples" / "example_group.jpg").convert("RGB"), int)
         changed = (np.abs(np.asarray(result.convert("RGB"), int) - group).max(-1) > 24).mean(0)

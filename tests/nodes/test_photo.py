@@ -64,3 +64,22 @@ def test_the_example_clip_and_one_of_the_users_are_read(host, run):
             file.mux(packet)
     (video,) = run("DiffSFSRClip", file="own.mp4")
     assert video.get_components().images.shape == (1, 32, 32, 3)
+
+
+def test_nodes_that_show_what_they_read_run_alone_and_again(queue):
+    """Nothing else is wired: a face, an identity and an expression are looked at before a sampler is there."""
+    loaded = {"diffsfsr": ["load", 0]}
+    face = {"image": ["photo", 0], "face": "largest", "face_number": 0}
+    prompt = {
+        "load": {"class_type": "DiffSFSRLoad", "inputs": {"checkpoint": "mini.safetensors"}},
+        "photo": {"class_type": "DiffSFSRPhoto", "inputs": {"image": "example_portrait.jpg"}},
+        "who": {"class_type": "DiffSFSREncodeIdentity", "inputs": loaded | face},
+        "where": {"class_type": "DiffSFSRExtractBackground", "inputs": loaded | face},
+        "what": {
+            "class_type": "DiffSFSRExpressionByLabel",
+            "inputs": loaded | {"label": "joy", "variant": 0, "intensity": 1.0},
+        },
+    }
+    for _ in range(2):  # the second time all of it is kept
+        shown = queue(prompt)
+        assert all(shown[key]["images"] for key in ("who", "where", "what"))

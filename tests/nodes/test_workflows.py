@@ -9,6 +9,12 @@ from diffsfsr.models.faces.task_file import TASK_FILE, TASK_URL
 
 pytestmark = pytest.mark.host
 
+SHOWING = (
+    "DiffSFSREncodeIdentity",
+    "DiffSFSRExpressionByLabel",
+    "DiffSFSRExpressionByText",
+    "DiffSFSRExtractBackground",
+)
 FILES = sorted((Path(__file__).parents[2] / "workflows").glob("*.json"))
 MODEL_FILES = {  # nodes that load files of the user's: folder, widget
     "CheckpointLoaderSimple": ("checkpoints", "ckpt_name"),
@@ -42,9 +48,40 @@ def object_info(host) -> dict:
 
 def test_there_are_these():
     assert [path.stem for path in FILES] == [
-        "contact_sheet_of_labels", "expression_travel", "group_picture", "portrait_from_selfie", "portrait_in_sd_scene",
-        "reenact_only", "selfie_and_photo_expression", "sharp_result", "sharp_result_with_sd", "swap_only",
-    ]  # fmt: skip
+        "01 Start here - portrait from a selfie",
+        "02 Expression editor",
+        "03 Change only the expression",
+        "04 Change only the person - face swap",
+        "05 Expression of another photo",
+        "06 Six expressions on a sheet",
+        "07 From one expression to another",
+        "08 Two people in a group",
+        "09 Face swap in a video",
+        "10 A photo that moves like a video",
+        "11 Scene by Stable Diffusion",
+        "12 Sharper with an upscale model",
+        "13 Sharper with Stable Diffusion",
+    ]
+
+
+def test_names_are_ones_that_every_system_can_write():
+    assert all(not set(path.name) & set('<>:"/\\|?*%#') for path in FILES)
+
+
+def test_it_is_readable_when_it_is_opened(workflow):
+    """Not so wide that the front end, which shows all of it, leaves the text out: below about half size."""
+    left, top = (min(node["pos"][axis] for node in workflow["nodes"]) for axis in (0, 1))
+    right, bottom = (max(node["pos"][axis] + node["size"][axis] for node in workflow["nodes"]) for axis in (0, 1))
+    assert right - left <= 2600 and bottom - top <= 1000
+    assert 0.6 <= workflow["extra"]["ds"]["scale"] <= 1
+
+
+def test_the_form_of_app_mode_names_widgets_and_results_that_are_there(workflow):
+    nodes = {node["id"]: node for node in workflow["nodes"]}
+    form = workflow["extra"].get("linearData", {"inputs": [], "outputs": []})
+    for identifier, widget in form["inputs"]:
+        assert widget in {socket["widget"]["name"] for socket in nodes[identifier]["inputs"] if "widget" in socket}
+    assert all(nodes[identifier]["type"] in ("DiffSFSRSavePortrait", "SaveVideo") for identifier in form["outputs"])
 
 
 def test_every_value_is_one_that_the_node_offers(workflow, object_info):
@@ -109,7 +146,7 @@ def test_the_host_accepts_it_with_the_users_models_in_place(host, workflow, obje
     host.folder_paths.filename_list_cache.clear()
     valid, error, outputs, node_errors = host.loop.run_until_complete(host.execution.validate_prompt("1", prompt, None))
     assert valid, (error, node_errors)
-    shown = {"DiffSFSRSavePortrait", "PreviewImage", "PreviewAny", "DiffSFSRFaceReport"}
+    shown = {"DiffSFSRSavePortrait", "SaveVideo", "PreviewImage", "PreviewAny", "DiffSFSRFaceReport", *SHOWING}
     assert "DiffSFSRSavePortrait" in {prompt[output]["class_type"] for output in outputs} <= shown
 
 
@@ -122,7 +159,7 @@ def test_files_to_fetch_are_named_with_their_place(workflow):
             assert file["name"] in workflow["nodes"][0]["widgets_values"][0]  # the note
     mesh = {"name": TASK_FILE, "url": TASK_URL, "directory": "mediapipe"}
     (load,) = (node for node in workflow["nodes"] if node["type"] == "DiffSFSRLoad")
-    assert load["properties"]["models"] == [mesh]
+    assert load["properties"]["models"] == [mesh] and TASK_FILE in load["widgets_values"]  # else nobody is told
     assert f"[{TASK_FILE}]({TASK_URL})" in workflow["nodes"][0]["widgets_values"][0]
 
 
