@@ -53,15 +53,7 @@ class DiffSFSRLoad(io.ComfyNode):
                     "Report also tells the likeness by its recogniser. It needs the package insightface.",
                     **only_known(io.Combo.Input, advanced=True),
                 ),
-                io.Combo.Input(
-                    "face_mesh",
-                    options=listed(meshes),
-                    default=TASK_FILE,
-                    optional=True,
-                    tooltip="MediaPipe's face landmarker, a .task file in models/mediapipe (3.8 MB). It finds faces "
-                    "and reads what they do.",
-                    **only_known(io.Combo.Input, advanced=True),
-                ),
+                mesh_input(),
             ],
             outputs=[
                 DiffSFSRType.Output(
@@ -97,6 +89,27 @@ class DiffSFSRLoad(io.ComfyNode):
     def execute(cls, checkpoint: str, insightface_pack: str = NO_PACK, face_mesh: str = TASK_FILE) -> io.NodeOutput:
         loaded = load(find(checkpoint), None if insightface_pack == NO_PACK else insightface_pack, face_mesh)
         return io.NodeOutput(loaded, loaded.model, loaded.vae)
+
+
+def mesh_input() -> io.Combo.Input:
+    """Where the file is missing, the front end is told what to do (web/missing.js): nobody should learn it by a run.
+
+    The host's own list of missing models does not serve: it never sees a .task, and would name it when it is there.
+    """
+    asked = io.Combo.Input(
+        "face_mesh",
+        options=listed(meshes),
+        default=TASK_FILE,
+        optional=True,
+        tooltip="MediaPipe's face landmarker, a .task file in models/mediapipe (3.8 MB). It finds faces and reads what "
+        "they do.",
+        **only_known(io.Combo.Input, advanced=True),
+    )
+    try:
+        find_mesh(TASK_FILE)
+    except OSError as error:
+        asked.extra_dict = {"missing": str(error)}
+    return asked
 
 
 def find(name: str) -> Path:

@@ -195,9 +195,10 @@ class Job:
             raise failure
 
     def pictures(self) -> list[Image.Image]:
-        """What the graph's SaveImage nodes saved; previews are left out."""
+        """What the graph's SaveImage nodes saved; previews and videos are left out."""
         outputs = self.host.get(f"/history/{self.identifier}")[self.identifier]["outputs"]
-        entries = [entry for output in outputs.values() for entry in output.get("images", [])]
+        saved = (output.get("images", []) for output in outputs.values() if "animated" not in output)
+        entries = [entry for entries in saved for entry in entries]
         return [self._picture(entry) for entry in entries if entry["type"] == "output"]
 
     def _picture(self, entry: dict) -> Image.Image:

@@ -143,3 +143,28 @@ def test_nodes_load_and_run_without_heavy_packages(host, folders):
     command = [sys.executable, "-c", ALONE, str(Path(host.folder_paths.__file__).parent), str(folders.ASSETS.parent)]
     modules = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
     assert {"diffusers", "accelerate", "cv2", "mediapipe"}.isdisjoint(modules.split())
+
+
+def test_a_missing_face_landmarker_is_told_before_a_run_with_the_command_that_gets_it(host, monkeypatch, tmp_path):
+    schema = host.nodes.NODE_CLASS_MAPPINGS["DiffSFSRLoad"].INPUT_TYPES
+    assert "missing" not in schema()["optional"]["face_mesh"][1]
+    task_file = host.part("models.faces.task_file")
+    monkeypatch.setattr(task_file, "places", lambda: [tmp_path])
+    missing = schema()["optional"]["face_mesh"][1]["missing"]
+    folder = Path(host.folder_paths.models_dir) / "mediapipe"
+    assert f"{sys.executable} {Path(task_file.PACK) / 'cli.py'} download {folder}" in missing
+
+
+def test_another_face_mesh_is_a_choice_and_only_what_is_on_the_list(host, load, folders):
+    task_file = host.part("models.faces.task_file")
+    other = Path(host.folder_paths.models_dir) / "mediapipe" / "other.task"
+    other.parent.mkdir(exist_ok=True)
+    other.write_bytes(task_file.find_task_file().read_bytes())
+    try:
+        host.folder_paths.filename_list_cache.clear()
+        assert folders.meshes() == [task_file.TASK_FILE, "other.task"] and folders.find_mesh("other.task") == other
+        with pytest.raises(ValueError, match="there is no face mesh"):
+            folders.find_mesh("../other.task")
+    finally:
+        other.unlink()
+        host.folder_paths.filename_list_cache.clear()
