@@ -24,7 +24,7 @@ class DiffSFSRExtractBackground(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="DiffSFSRExtractBackground",
-            display_name="Extract Background (choose the face)",
+            display_name="Extract Background (choose face)",
             category=CATEGORY,
             description="Finds the face that is to be replaced. Everything around it stays: head pose, hair, clothes, "
             "light and surroundings come from this picture.",

@@ -30,7 +30,7 @@ class DiffSFSRLoad(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="DiffSFSRLoad",
-            display_name="Load DiffSFSR (face swap, expression)",
+            display_name="Load DiffSFSR (face swap)",
             category=CATEGORY,
             description="Loads a DiffSFSR checkpoint: the model that paints a face with identity, expression and "
             "background controlled separately. A small one comes with the pack; put others into models/diffsfsr.",

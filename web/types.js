@@ -9,14 +9,23 @@ const COLOURS = {
     DIFFSFSR_BACKGROUND: "#d78be0",
 }
 
+/** Colours for these types in a table of the canvas; a palette may name others, but not wipe them out. */
+function colour(table) {
+    for (const [type, own] of Object.entries(COLOURS)) {
+        let named = table[type]
+        const set = (value) => (named = value)
+        Object.defineProperty(table, type, { enumerable: true, configurable: true, get: () => named || own, set })
+    }
+}
+
 if (!app.extensions.some((extension) => extension.name === NAME)) {
     app.registerExtension({
         name: NAME,
         setup() {
-            Object.assign(app.canvas.constructor.link_type_colors, COLOURS)
-            Object.assign(app.canvas.default_connection_color_byType, COLOURS)
+            colour(app.canvas.constructor.link_type_colors)
+            colour(app.canvas.default_connection_color_byType)
             const style = document.documentElement.style
-            for (const [type, colour] of Object.entries(COLOURS)) style.setProperty(`--color-datatype-${type}`, colour)
+            for (const [type, own] of Object.entries(COLOURS)) style.setProperty(`--color-datatype-${type}`, own)
         },
     })
 }
