@@ -15,6 +15,8 @@ def add(commands: Commands) -> None:
     sub.add_argument("--out", type=Path, required=True)
     sub.add_argument("--pairs", type=Path, help="CSV with the columns identity, expression, background")
     sub.add_argument("--limit", type=int, help="at most so many results")
+    sub.add_argument("--part", type=part_of, default=(1, 1), metavar="I/N", help="only the I-th of N parts, to "
+                     "share the work; a run without it on the same folder writes the tables")  # fmt: skip
     sub.add_argument("--seed", type=int, default=0)
     add_finishing(sub)
     sub.add_argument("--checkpoint", default="mini")
@@ -45,7 +47,11 @@ def add(commands: Commands) -> None:
 
     sub = commands.add(people, "lay out openpeople's synthetic people, or the test people of photos, for `evaluate`")
     sub.add_argument("folder", type=Path)
-    sub.add_argument("--photos", type=Path, nargs="+", help="the folders or .zip files that were prepared for training")
+    source = sub.add_mutually_exclusive_group()
+    source.add_argument(
+        "--photos", type=Path, nargs="+", help="the folders or .zip files that were prepared for training"
+    )
+    source.add_argument("--portraits", type=Path, help="a folder or .zip of portraits: thirty of those kept back")
 
     sub = commands.add(
         benchmark, "memory and time of the pack on a real ComfyUI; time of its encoders, or of a portrait, alone"
@@ -60,6 +66,15 @@ def add(commands: Commands) -> None:
     sub.add_argument("--output", type=Path, default=Path("output/demo.png"))
 
 
+def part_of(text: str) -> tuple[int, int]:
+    """ "2/4" -> (2, 4)"""
+    try:
+        i, n = map(int, text.split("/"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"got {text!r}, want I/N, such as 2/4") from None
+    return i, n
+
+
 def evaluate(args: argparse.Namespace) -> None:
     from ..evaluation.judges.networks import find_judges
     from ..evaluation.results import evaluate as evaluation
@@ -70,9 +85,13 @@ def evaluate(args: argparse.Namespace) -> None:
     given, wish = (args.identities, args.expressions, args.backgrounds), wish_of(args)
     rows = evaluation.triples(*given, args.pairs, args.limit, args.seed)
     model, judges = DiffSFSR.load(args.checkpoint, device=device_of(args)), find_judges()
-    how = args.seed, judges, wish, args.painter == "model"
-    items = list(shown(evaluation.evaluate(model, rows, *given, args.out, *how), "results", len(rows)))
-    settings = {key: Path(str(value)).name for key, value in vars(args).items() if key != "run"}  # without folders
+    how = args.seed, judges, wish, args.painter == "model", args.part
+    count = len(evaluation.in_part(rows, args.part))
+    items = list(shown(evaluation.evaluate(model, rows, *given, args.out, *how), "results", count))
+    if args.part[1] > 1:
+        print(f"{count} of {len(rows)} rows are in {args.out}; run it without --part for the tables")
+        return
+    settings = {key: Path(str(value)).name for key, value in vars(args).items() if key not in ("run", "part")}
     write_reports(args.out, settings, items, judges)
     print((args.out / "report.md").read_text())
 
@@ -116,9 +135,14 @@ def shapes(args: argparse.Namespace) -> None:
 
 
 def people(args: argparse.Namespace) -> None:
-    from ..evaluation.people import lay_out
+    from ..evaluation.people import lay_out, lay_out_portraits
 
-    print(f"{lay_out(args.folder, args.photos, device_of(args))} triples in {args.folder}")
+    device = device_of(args)
+    if args.portraits:
+        count = lay_out_portraits(args.folder, args.portraits, device=device)
+    else:
+        count = lay_out(args.folder, args.photos, device)
+    print(f"{count} triples in {args.folder}")
 
 
 def benchmark(args: argparse.Namespace) -> None:

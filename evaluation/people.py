@@ -4,12 +4,14 @@ among the photos of real people, whom nothing shows. None of them was trained on
 
 import csv
 import importlib.util
+import itertools
 import random
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ..models.expression.labels import read_labels
@@ -23,6 +25,7 @@ from ..training.data.split import test_people
 from ..training.progress import shown
 
 LABELS = ("joy", "anger", "surprise", "sadness")
+SELFIE, SCENE = 512, 1024  # sides of portraits as users bring them, pixels
 
 
 def find_people() -> Path:
@@ -91,6 +94,40 @@ def lay_out_test_people(
     write_pairs(folder / "pairs.csv", zip(names, once, twice, strict=True))
     write_pairs(folder / "labels.csv", zip(names, words, twice, strict=True))
     return len(people)
+
+
+def lay_out_portraits(
+    folder: Path, source: Path, count: int = 30, seed: int = 0, device: torch.device | str = "cpu"
+) -> int:
+    """Write identities/ (SELFIE pixels wide), backgrounds/ (SCENE pixels wide) and pairs.csv, of so many test people.
+
+    Everyone is an identity once, with one of the words, in the portrait of the next; returns the number of triples.
+
+    source  folder or .zip of square portraits; those where no face is found, or several, are left out
+    """
+    mesh, photos = FaceMesh.load(find_task_file()).to(device), Photos(source)
+    labels = list(read_labels(ASSETS / "expressions.json"))
+    tested = test_people(map(person_of, photos.names))
+    names = {person_of(name): name for name in reversed(photos.names) if person_of(name) in tested}  # the first of each
+    shuffle = random.Random(seed)
+    people = sorted(names)
+    shuffle.shuffle(people)
+    shuffle.shuffle(labels)
+    found: dict[str, Tensor] = {}
+    for person in shown(people, "portraits of test people"):
+        picture = decode_picture(photos.read(names[person]), names[person])
+        if len(found) < count and len(mesh.find(picture)) == 1:
+            found[person] = picture
+    if len(found) < 2:
+        raise ValueError(f"got {len(found)} test people with a portrait of one face in {source}, want at least 2")
+    for kind, side in (("identities", SELFIE), ("backgrounds", SCENE)):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        for person, picture in found.items():
+            to_pil(picture).resize((side, side), Image.Resampling.LANCZOS).save(folder / kind / f"{person}.png")
+    names = [f"{person}.png" for person in found]
+    words = itertools.islice(itertools.cycle(labels), len(names))
+    write_pairs(folder / "pairs.csv", zip(names, words, names[1:] + names[:1], strict=True))
+    return len(names)
 
 
 def write_pairs(path: Path, rows: Iterable[tuple[str, str, str]]) -> None:

@@ -140,7 +140,7 @@ def paste(picture: Tensor, crop: Tensor, matrix: Tensor, mask: Tensor) -> Tensor
     pixels = pixel_centres(bottom - top, right - left, picture) + picture.new_tensor([left, top])
     points, shrink = transform(pixels, matrix)[None], scale(matrix)[None]
     k = crop.shape[-1] / size
-    new = resample(crop[None], k * points, k * shrink)[0]
+    new = resample(crop[None], k * points, k * shrink, "sharp" if k > 1 else "bicubic")[0]  # detail of its own is kept
     # zero outside of the crop; never low-pass filtered, so that nothing leaks out of the mask
     soft = resample(F.pad(mask, (1, 1, 1, 1))[None], points + 1, torch.ones_like(shrink), mode="bilinear")[0]
     out = picture.clone()

@@ -82,13 +82,15 @@ def file_names(rows: list[Triple]) -> list[str]:
 def evaluate(
     model: DiffSFSR, rows: list[Triple], identities: Path, expressions: str, backgrounds: Path, out: Path, seed: int,
     judges: Judges | None = None, wish: Wish = Wish(), paint: bool = True,  # noqa: B008  frozen
+    part: tuple[int, int] = (1, 1),
 ) -> Iterator[dict]:  # fmt: skip
     """Draw and measure one row after the other; yields its metrics, those of COLUMNS beside each other.
 
-    Rows that are in `out` already, measured and drawn, are not drawn again. At the end there is a sheet of all results.
+    Rows that are in `out` already, measured and drawn, are not drawn again. Once all are there is a sheet of them.
 
     wish   how the results' faces are finished
     paint  else results are previews without the painter, and nothing has "appearance 0"
+    part   (i, n): only the i-th of n parts of the rows, 1 the first; parts may run beside each other
     """
     (out / "results").mkdir(parents=True, exist_ok=True)
     photos = sorted({row.identity for row in rows})
@@ -115,8 +117,8 @@ def evaluate(
     weights = sum(float(weight.double().abs().sum()) for weight in model.denoiser.parameters())  # tells them apart
     settings = {"seed": seed, "checkpoint": f"{model.config.name}, {weights:.3f}", "judges": judges is not None}
     done = Done(out / ITEMS, settings | asdict(wish) | {"paint": paint})
-    for row, name in zip(rows, file_names(rows), strict=True):
-        file = out / "results" / f"{name}.png"
+    files = [out / "results" / f"{name}.png" for name in file_names(rows)]
+    for row, file in in_part(list(zip(rows, files, strict=True)), part):
         if row in done.items and file.is_file():
             yield done.items[row]
             continue
@@ -148,9 +150,17 @@ def evaluate(
             item["photo"] = {"wanted": item["result"]["wanted"], "judge_ratios": ratios}
         done.add(item)
         yield item
-    results = [out / "results" / f"{name}.png" for name in file_names(rows)]
-    sources = [(identities / row.identity, backgrounds / row.background) for row in rows]
-    draw_results(out / "sheet.jpg", model, sources, results)
+    if all(file.is_file() for file in files):
+        sources = [(identities / row.identity, backgrounds / row.background) for row in rows]
+        draw_results(out / "sheet.jpg", model, sources, files)
+
+
+def in_part(rows: list, part: tuple[int, int]) -> list:
+    """The i-th of n parts, neighbours together; part (i, n) from (1, 1)."""
+    i, n = part
+    if not 1 <= i <= n:
+        raise ValueError(f"got part {i} of {n}, want 1 to the number of parts, such as 2/4")
+    return rows[len(rows) * (i - 1) // n : len(rows) * i // n]
 
 
 class Done:
@@ -159,9 +169,11 @@ class Done:
     def __init__(self, path: Path, settings: dict):
         """settings: what all rows have to have been measured with"""
         self.path, self.items = path, {}
-        if not path.is_file():
-            path.write_text(json.dumps(settings) + "\n")
-            return
+        try:
+            with open(path, "x") as file:
+                file.write(json.dumps(settings) + "\n")
+        except FileExistsError:
+            pass
         had, *lines = path.read_text().splitlines()
         if json.loads(had) != settings:
             raise ValueError(

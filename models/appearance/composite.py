@@ -7,7 +7,7 @@ closed, a side turned away) is the painter's. Around the face the scene goes alo
 B faces, S side of the crop. Logarithms of brightness throughout: differences are ratios of light.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import torch
 import torch.nn.functional as F
@@ -15,17 +15,21 @@ from torch import Tensor
 
 from ..frames import pixel_centres, resample
 from .bands import blur, halve, join, over_face, split
-from .light import calm, from_log, harmonics_of, relight, to_log, unlike_cloth
+from .folds import folds
+from .light import calm, from_log, harmonics_of, like_skin, relight, to_log, unlike_cloth
 from .topology import OUTLINE
 from .warp import Warped, region
 
 # Bands of a crop of 512 pixels, finest first: share of the photo's brightness that a far expression takes away.
-# Colours do not change with the expression.
+# Colours change less with the expression.
 YIELDS = (0.0, 0.15, 0.5, 0.9, 1.0, 1.0)
+COLOUR = 0.5  # of its colours a far expression takes away: in a fold's shadow skin is more saturated
 FAR = 0.02  # an expression that moves a point by this part of the face's height is far, for its folds
-FAR_INSIDE = 0.06  # and for the inside of a mouth one that changes its height by this part of its width
+# And for the inside of a mouth one that lessens, or increases, its height by this part of its width.
+FAR_INSIDE, FAR_WIDER = 0.06, 0.11
 GRAIN = 3  # so many fine bands get the scene's contrast
-GAINS = (0.6, 1.8)  # but not more than this is changed
+GAINS = (0.3, 1.8)  # but not more than this is changed
+AROUND = 1 / 10  # of the crop's side: how near the scene's contrast is compared
 VARIETY = 0.02  # of colours in a face, levels of [-1, 1]; a photo in colour has more
 FACING = 0.2  # least trust in the scene's own face where its light is read
 FOLLOW = 0.1  # of the crop's side: how far the surroundings go along with the outline
@@ -43,6 +47,23 @@ class Layers:
     target: Tensor  # (B, 478, 3) the mesh, crop pixels
 
 
+@dataclass(frozen=True)
+class Shares:
+    """(B, 1, n, n) each, 0..1: how much of what is taken."""
+
+    photo: Tensor  # of the photo; the painter's is the rest
+    near: Tensor  # of the photo's coarse shading
+    colour: Tensor  # of its colours
+    fold: Tensor  # where its skin is folded as the wanted expression's is not
+    skin: Tensor  # where fine contrast is compared
+    even: Tensor  # skin without brows, lids and nose
+
+    def halved(self) -> "Shares":
+        half = Shares(*(halve(getattr(self, field.name)) for field in fields(self)))
+        # the coarser a band, the wider it carries a line
+        return replace(half, fold=F.max_pool2d(half.fold, 3, stride=1, padding=1))
+
+
 def compose(layers: Layers, around: Tensor, appearance: float = 1.0) -> Tensor:
     """The face, in its surroundings.
 
@@ -52,8 +73,8 @@ def compose(layers: Layers, around: Tensor, appearance: float = 1.0) -> Tensor:
     """
     target, size = layers.target, around.shape[-1]
     near = _nearness(layers, size)
-    inside = torch.exp(-(layers.opened / FAR_INSIDE).square())[:, None, None, None]
-    mouth, eyes, lips = (region(target, size, part) for part in ("mouth", "eyes", "lips"))
+    parts = "mouth", "eyes", "lips", "sockets", "nose"
+    mouth, eyes, lips, sockets, nose = (region(target, size, part) for part in parts)
     bare = (1 - 2 * blur((mouth + eyes + lips).clamp(0, 1), size / 64)).clamp(min=0)  # where skin lies
     photo, scene = (_filled(layer, around) for layer in (layers.photo, layers.scene))
     lit = bare * layers.scene.trust.clamp(min=FACING) * layers.scene.cover
@@ -61,14 +82,28 @@ def compose(layers: Layers, around: Tensor, appearance: float = 1.0) -> Tensor:
     lit = lit * cloth
     harmonics = harmonics_of(target, size)
     skin = lit * layers.photo.trust
-    photo = calm(relight(photo, scene, skin, harmonics), scene, bare * cloth * layers.scene.cover)
-    logs = {"photo": to_log(photo), "scene": to_log(scene)}
+    alike = like_skin(photo, skin)
+    photo, dark = relight(photo, scene, skin, harmonics, alike)
+    photo = calm(photo, scene, bare * cloth * layers.scene.cover)
+    painted = None
     if layers.painted is not None:
-        painted = relight(_filled(layers.painted, around), scene, lit * layers.painted.cover, harmonics)
-        logs["painted"] = to_log(painted)
-    closed = 0 if layers.painted is None else mouth * (1 - inside)  # where the painter opens or shuts the mouth
-    share = appearance * layers.photo.trust * (1 - closed)
-    face = from_log(_mix(**logs, share=share, near=near, skin=skin))
+        painted = _filled(layers.painted, around)
+        theirs = lit * layers.painted.cover
+        painted, _ = relight(painted, scene, theirs, harmonics, like_skin(painted, theirs))
+    skin = skin * alike
+    even = skin * (1 - sockets) * (1 - nose)  # where no line belongs
+    fold = folds(photo, even) * (1 - near)
+    shown = 1 - bare * dark
+    closed = 0 if layers.painted is None else mouth * _elsewhere(layers.opened)
+    shares = Shares(
+        photo=appearance * layers.photo.trust * (1 - closed),
+        near=near * shown,
+        colour=shown * (1 - COLOUR * bare * (1 - near)),
+        fold=fold,
+        skin=skin,
+        even=even,
+    )
+    face = from_log(_mix(to_log(photo), None if painted is None else to_log(painted), to_log(scene), shares))
     face = _no_more_colour(face, layers.scene.picture, lit)
     edge = face_edge(layers.photo)
     return torch.lerp(around, face, edge)
@@ -128,9 +163,13 @@ def face_edge(photo: Warped) -> Tensor:
     return inner.maximum((1.25 * photo.trust).clamp(0, 1))
 
 
-def _mix(
-    photo: Tensor, scene: Tensor, share: Tensor, near: Tensor, skin: Tensor, painted: Tensor | None = None
-) -> Tensor:
+def _elsewhere(opened: Tensor) -> Tensor:
+    """(B, 1, 1, 1) how much of a mouth's inside is the painter's; teeth that are seen can be seen a little longer."""
+    far = torch.where(opened < 0, (opened / FAR_INSIDE) ** 2, (opened / FAR_WIDER) ** 4)
+    return 1 - torch.exp(-far).view(-1, 1, 1, 1)
+
+
+def _mix(photo: Tensor, painted: Tensor | None, scene: Tensor, shares: Shares) -> Tensor:
     """Band by band: the photo's, where it has a share, else the painter's; the fine ones with the scene's contrast."""
     extra = max(0, (photo.shape[-1] // 512).bit_length() - 1)  # larger crops have more fine bands
     yields = YIELDS[:1] * extra + YIELDS
@@ -139,12 +178,25 @@ def _mix(
     grain = theirs[: GRAIN + extra] if painted is None else split(scene, GRAIN + extra)[0]
     mixed = []
     for i, (own, other) in enumerate(zip([*ours, our_rest], [*theirs, their_rest], strict=True)):
-        if i < len(grain):
-            energy = [(band.square() * skin).sum((1, 2, 3), keepdim=True) for band in (grain[i], own)]
-            own = own * (energy[0] / energy[1].clamp(min=1e-9)).sqrt().clamp(*GAINS)
         change = own - other
         brightness = change.mean(1, keepdim=True)
-        lost = yields[min(i, len(yields) - 1)] * (1 - near)
-        mixed.append(other + share * (change - lost * brightness))
-        share, near, skin = halve(share), halve(near), halve(skin)
+        lost = yields[min(i, len(yields) - 1)] * (1 - shares.near)
+        kept = brightness * (1 - lost) + (change - brightness) * shares.colour
+        band = other + shares.photo * (1 - shares.fold) * kept
+        if i < len(grain):
+            band = torch.lerp(band, _like_scene(band, grain[i], shares, i <= extra), shares.photo)
+        mixed.append(band)
+        shares = shares.halved()
     return join(mixed[:-1], mixed[-1])
+
+
+def _like_scene(band: Tensor, scene: Tensor, shares: Shares, finest: bool) -> Tensor:
+    """A fine band with the contrast that the scene's has around there; what the finest lacks is its own grain."""
+    reach = AROUND * band.shape[-1]
+    there, here = (blur(x.square().mean(1, keepdim=True) * shares.skin, reach) + 1e-9 for x in (scene, band))
+    whole = (there.mean((2, 3), keepdim=True) / here.mean((2, 3), keepdim=True)).sqrt().clamp(*GAINS)
+    local = (there / here).sqrt().clamp(*GAINS)
+    gain = (local * whole).sqrt().minimum(local)  # a shadow's noise goes, a scene's stubble does not come
+    if not finest:
+        return gain * band
+    return gain * band + shares.even * (1 - gain.square() * here / there).clamp(min=0).sqrt() * scene

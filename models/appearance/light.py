@@ -27,6 +27,7 @@ PALE = 0.002  # square of a saturation, in logarithms, below which a photo is gr
 CLOTH = 0.6  # logarithm of red over blue by which cloth differs from skin
 SKIN = 0.6  # what has this part of the skin's saturation is skin
 STRONGEST = 1.2  # logarithm that light is changed by at most
+LIFTED = 0.7  # logarithm by which a shadow is brightened, beside the face as a whole, that is a shadow by 63 %
 BEND = 0.01  # ridge on the slope of the light over normals, and 30 times that on its bend
 
 
@@ -39,13 +40,15 @@ def from_log(x: Tensor) -> Tensor:
     return ((x.exp() - DARK) * 2 - 1).clamp(-1, 1)
 
 
-def relight(texture: Tensor, scene: Tensor, skin: Tensor, harmonics: Tensor) -> Tensor:
+def relight(texture: Tensor, scene: Tensor, skin: Tensor, harmonics: Tensor, alike: Tensor) -> tuple[Tensor, Tensor]:
     """A face with the scene's light on it: multiplied by a smooth plane, so that what is black stays black.
 
     texture, scene  (B, 3, S, S) in [-1, 1], the two faces on one mesh
     skin            (B, 1, S, S) 0..1, how far a pixel is to be counted
     harmonics       (B, 9, n, n) of the surface, from harmonics_of()
-    returns         (B, 3, S, S), above 1 where it got too bright
+    alike           (B, 1, S, S) 0..1, where the texture has its skin's colour, from like_skin()
+    returns         (B, 3, S, S), above 1 where it got too bright; and (B, 1, S, S) 0..1, where there were shadows:
+                    their colours and shading are not the skin's
     """
     size, n = texture.shape[-1], harmonics.shape[-1]
     difference = to_log(scene, BLACK) - to_log(texture, BLACK)
@@ -57,10 +60,11 @@ def relight(texture: Tensor, scene: Tensor, skin: Tensor, harmonics: Tensor) -> 
         F.interpolate(x, size=(size, size), mode="bilinear", align_corners=False)
         for x in ((slow[:, :1] + turned).clamp(-STRONGEST, STRONGEST), slow[:, 1:])
     )
-    alike = _like_skin(texture, skin)
     grey = (texture + 1).mean(1, keepdim=True)
     colour = (texture + 1 - grey) * (brightness * alike).exp()
-    return (grey * brightness.exp() + colour) * (tone * alike).exp() - 1
+    lifted = brightness - (brightness * skin).sum((2, 3), keepdim=True) / skin.sum((2, 3), keepdim=True).clamp(min=1e-6)
+    shadow = alike * (1 - torch.exp(-(lifted.clamp(min=0) / LIFTED).square()))  # a beard is none
+    return (grey * brightness.exp() + colour) * (tone * alike).exp() - 1, shadow
 
 
 def calm(texture: Tensor, scene: Tensor, bare: Tensor) -> Tensor:
@@ -84,7 +88,7 @@ def unlike_cloth(scene: Tensor, skin: Tensor) -> Tensor:
     return F.interpolate(alike, size=(size, size), mode="bilinear", align_corners=False)
 
 
-def _like_skin(texture: Tensor, skin: Tensor) -> Tensor:
+def like_skin(texture: Tensor, skin: Tensor) -> Tensor:
     """(B, 1, S, S) 0..1: how far a pixel has the skin's colour; others keep their own, and get no brighter one."""
     colour = to_log(texture, BLACK)
     colour = colour - colour.mean(1, keepdim=True)

@@ -24,6 +24,12 @@ LIPS = (
     (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291),
     (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291),
 )
+# From the upper edges of the brows to below the eyes, from the viewer's left; down both sides of the nose.
+SOCKETS = (
+    ((70, 63, 105, 66, 107), (31, 229, 230, 232, 188)),
+    ((336, 296, 334, 293, 300), (412, 452, 450, 449, 261)),
+)
+NOSE = ((193, 188, 114, 126, 129, 98, 97), (417, 412, 343, 355, 358, 327, 326))
 # Centre of the iris, then its right, upper, left and lower edge.
 LEFT_IRIS, RIGHT_IRIS = (468, 469, 470, 471, 472), (473, 474, 475, 476, 477)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .layout import MARGIN, Layout, extend, soften
 from .raster import Window, rasterise
-from .topology import LEFT_EYE, LIPS, MOUTH, RIGHT_EYE, TRIANGLES, mirror, strip
+from .topology import LEFT_EYE, LIPS, MOUTH, NOSE, RIGHT_EYE, SOCKETS, TRIANGLES, mirror, strip
 
 SURER = 0.06  # where one photo's trust is ahead by this much, it gets e times the weight
 MIRRORED, LATER = 0.4, 0.02  # trust by which a mirrored photo, and each further photo, has to be ahead
@@ -117,13 +117,16 @@ def warp_photos(
 def region(points: Tensor, size: int, what: str) -> Tensor:
     """(B, 1, size, size) 0..1, soft at its edge: a part of the faces with the points (B, 478, 3), in pixels.
 
-    what  "face" (the mesh), "mouth" (inside of the lips), "lips" (without the inside), "eyes" (between the lids)
+    what  "face" (the mesh), "mouth" (inside of the lips), "lips" (without the inside), "eyes" (between the lids),
+          "sockets" (brows, lids, what lies below them), "nose"
     """
     parts = {
         "face": [*TRIANGLES, *strip(MOUTH), *strip(LEFT_EYE), *strip(RIGHT_EYE)],
         "mouth": strip(MOUTH),
         "lips": strip((LIPS[0], MOUTH[0])) + strip((MOUTH[1], LIPS[1])),
         "eyes": strip(LEFT_EYE) + strip(RIGHT_EYE),
+        "sockets": strip(SOCKETS[0]) + strip(SOCKETS[1]),
+        "nose": strip(NOSE),
     }
     if what not in parts:
         raise ValueError(f"got the region {what!r}, want one of {', '.join(parts)}")

@@ -2,7 +2,7 @@ import csv
 import shutil
 
 import pytest
-from diffsfsr.evaluation.people import LABELS, find_people, lay_out, lay_out_test_people
+from diffsfsr.evaluation.people import LABELS, find_people, lay_out, lay_out_portraits, lay_out_test_people
 from PIL import Image
 
 
@@ -53,3 +53,14 @@ def test_too_few_test_people_are_an_error(photos, tmp_path):
         shutil.rmtree(folder)
     with pytest.raises(ValueError, match="at least 3"):
         lay_out_test_people(tmp_path / "out", [photos])
+
+
+def test_portraits_are_selfies_and_scenes_of_the_people_kept_back(photos, tmp_path):
+    assert lay_out_portraits(tmp_path / "out", photos, count=5) == 5
+    with open(tmp_path / "out" / "pairs.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    chosen = {row["identity"] for row in rows}
+    assert len(chosen) == 5 and chosen == {row["background"] for row in rows} < {f"{name}.png" for name in TESTED}
+    assert all(row["identity"] != row["background"] for row in rows)
+    for folder, side in (("identities", 512), ("backgrounds", 1024)):
+        assert {Image.open(tmp_path / "out" / folder / name).size for name in chosen} == {(side, side)}

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from diffsfsr.evaluation.judges.judging import JUDGED
-from diffsfsr.evaluation.results.evaluate import Triple, evaluate, file_names, triples
+from diffsfsr.evaluation.results.evaluate import Triple, evaluate, file_names, in_part, triples
 from diffsfsr.evaluation.results.measures import METRICS, NEAR, Look, detail
 from diffsfsr.evaluation.results.report import code_of
 from diffsfsr.evaluation.results.tables import interval, write_reports
@@ -125,6 +125,19 @@ def test_rows_that_are_there_are_not_drawn_again(model, folders, tmp_path):
     assert drawn.is_file() and len((tmp_path / "items.jsonl").read_text().splitlines()) == 4
     with pytest.raises(ValueError, match="results of other settings"):
         list(evaluate(model, rows, folders["identities"], "labels", folders["backgrounds"], tmp_path, seed=1))
+
+
+def test_parts_share_the_rows_and_come_together(model, folders, tmp_path):
+    rows = [Triple(name, "joy", "scene.png") for name in ("anna.png", "ben.png")]
+    given = model, rows, folders["identities"], "labels", folders["backgrounds"], tmp_path
+    parts = [list(evaluate(*given, seed=0, paint=False, part=(i, 2))) for i in (2, 1)]
+    assert [item["identity"] for part in parts for item in part] == ["ben.png", "anna.png"]
+    assert (tmp_path / "sheet.jpg").is_file()  # drawn by the last part
+    assert list(evaluate(*given, seed=0, paint=False)) == parts[1] + parts[0]
+    assert [in_part(list(range(7)), (i, 3)) for i in (1, 2, 3)] == [[0, 1], [2, 3], [4, 5, 6]]
+    for wrong in ((0, 3), (4, 3)):
+        with pytest.raises(ValueError, match="want 1 to the number"):
+            in_part(rows, wrong)
 
 
 def test_detail_is_what_a_blur_takes_away(model, cell):

@@ -1,6 +1,7 @@
 """A photo's own pixels in another picture: what the finished crop keeps, and what it leaves alone."""
 
 import dataclasses
+import itertools
 
 import pytest
 import torch
@@ -8,7 +9,9 @@ from diffsfsr.models.appearance.finish import Finisher, Wish, can_finish
 from diffsfsr.models.appearance.photos import PORTRAIT, Appearance, morph, photograph
 from diffsfsr.models.appearance.shape import ShapeModel
 from diffsfsr.models.codes import Background, Expression, Identity
-from diffsfsr.models.frames import FRAMES, align, crop, five_points, scale, transform
+from diffsfsr.models.compositing import paste_faces
+from diffsfsr.models.faces.smoothing import smooth_faces
+from diffsfsr.models.frames import FRAMES, align, crop, five_points, invert, scale, transform
 from diffsfsr.models.masks import face_mask
 
 
@@ -17,8 +20,8 @@ def finisher(face_mesh) -> Finisher:
     return Finisher(face_mesh, ShapeModel.load(), torch.zeros(51))
 
 
-def cut(face_mesh, picture, times=1) -> Background:
-    face, frame = face_mesh.find(picture, limit=1)[0], FRAMES["mini-128"]
+def cut(face_mesh, picture, times=1, face=None) -> Background:
+    face, frame = face or face_mesh.find(picture, limit=1)[0], FRAMES["mini-128"]
     matrix = align(five_points(face.points[None]), frame)
     points = torch.cat([transform(face.points[None], matrix), face.points[None, :, 2:] * scale(matrix)], -1)
     one = {
@@ -179,3 +182,30 @@ def test_a_mask_over_the_face_is_not_its_light(finisher, background, person):
         finish(finisher, scene, person)[0][:, 300:330, 200:312].mean((1, 2)) for scene in (background, worn)
     )
     assert (masked[0] - masked[2]) > 0.5 * (plain[0] - plain[2])
+
+
+FEATURES = [468, 473, 4, 61, 291, 13, 152]  # irises, nose, mouth, chin
+
+
+def shifts(first, second, places):
+    """(P, 2) by how many pixels what is seen around each of the places (P, 2) moves; first, second (3, S, S)."""
+    found = []
+    for x, y in places.round().int().tolist():
+        window = slice(y - 24, y + 24), slice(x - 24, x + 24)
+        before, after = (picture.mean(0)[window] for picture in (first, second))
+        down, across = torch.gradient((before + after) / 2)
+        slopes = torch.stack([across.flatten(), down.flatten()], 1)
+        found.append(torch.linalg.lstsq(slopes, (before - after).flatten()[:, None]).solution[:, 0])
+    return torch.stack(found)
+
+
+def test_a_still_face_does_not_tremble_in_a_video(finisher, face_mesh, acted, person):
+    picture, noise = acted("P003", 0), torch.Generator().manual_seed(0)
+    frames = [picture + 0.03 * torch.randn(picture.shape, generator=noise) for _ in range(9)]
+    faces = smooth_faces([face_mesh.find(frame, limit=1) for frame in frames], 2.0)
+    scenes = [cut(face_mesh, frames[i], face=faces[i][0]) for i in (3, 4, 5)]
+    crops = [finish(finisher, scene, person)[0] for scene in scenes]
+    shown = [paste_faces(finish(finisher, scene, person), scene)[0] for scene in scenes]
+    features = transform(scenes[0].points[0, FEATURES, :2], invert(scenes[0].matrix[0]))
+    moved = torch.cat([shifts(*pair, features) for pair in itertools.pairwise(shown)])
+    assert moved.norm(dim=-1).square().mean().sqrt() * scale(4 * scenes[0].matrix) < 0.3  # pixels of the finished crop
