@@ -16,7 +16,7 @@ from torch import Tensor
 from ..frames import pixel_centres, resample
 from .bands import blur, halve, join, over_face, split
 from .folds import folds
-from .light import calm, from_log, harmonics_of, like_skin, relight, to_log, unlike_cloth
+from .light import calm, from_log, hairless, harmonics_of, like_skin, relight, to_log, unlike_cloth
 from .topology import OUTLINE
 from .warp import Warped, region
 
@@ -90,18 +90,20 @@ def compose(layers: Layers, around: Tensor, appearance: float = 1.0) -> Tensor:
         painted = _filled(layers.painted, around)
         theirs = lit * layers.painted.cover
         painted, _ = relight(painted, scene, theirs, harmonics, like_skin(painted, theirs))
-    skin = skin * alike
-    even = skin * (1 - sockets) * (1 - nose)  # where no line belongs
-    fold = folds(photo, even) * (1 - near)
+    skin = skin * alike * hairless(photo, skin)
+    plain = (1 - sockets) * (1 - nose)  # where no line belongs
+    fold = folds(photo, skin * plain) * (1 - near)
+    skin = skin * hairless(scene, skin)
     shown = 1 - bare * dark
     closed = 0 if layers.painted is None else mouth * _elsewhere(layers.opened)
     shares = Shares(
         photo=appearance * layers.photo.trust * (1 - closed),
         near=near * shown,
-        colour=shown * (1 - COLOUR * bare * (1 - near)),
+        # whoever stands in for the painter may wear a mask
+        colour=torch.ones_like(near) if painted is None else shown * (1 - COLOUR * bare * (1 - near)),
         fold=fold,
         skin=skin,
-        even=even,
+        even=skin * plain,
     )
     face = from_log(_mix(to_log(photo), None if painted is None else to_log(painted), to_log(scene), shares))
     face = _no_more_colour(face, layers.scene.picture, lit)

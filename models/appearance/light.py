@@ -26,6 +26,7 @@ NEAR, CALM = 12 / 512, 0.5
 PALE = 0.002  # square of a saturation, in logarithms, below which a photo is grey
 CLOTH = 0.6  # logarithm of red over blue by which cloth differs from skin
 SKIN = 0.6  # what has this part of the skin's saturation is skin
+HAIR = (0.4, 0.7)  # logarithm by which hair is darker than skin: none, hair for sure
 STRONGEST = 1.2  # logarithm that light is changed by at most
 LIFTED = 0.7  # logarithm by which a shadow is brightened, beside the face as a whole, that is a shadow by 63 %
 BEND = 0.01  # ridge on the slope of the light over normals, and 30 times that on its bend
@@ -96,6 +97,25 @@ def like_skin(texture: Tensor, skin: Tensor) -> Tensor:
     alike = (colour * mean).sum(1, keepdim=True) + PALE  # all of a grey photo is skin
     alike = alike / (mean.square().sum(1, keepdim=True) + PALE)
     return blur((alike / SKIN).clamp(0, 1), texture.shape[-1] / 256)
+
+
+def hairless(picture: Tensor, skin: Tensor) -> Tensor:
+    """(B, 1, S, S) 0..1: less in and beside what is far darker than the skin and no mere line, such as a beard.
+
+    Arguments as of relight().
+    """
+    size = picture.shape[-1]
+    logs, weight = (F.interpolate(x, size=(COARSE, COARSE), mode="area") for x in (to_log(picture), skin))
+    grey = logs.mean(1, keepdim=True)
+    usual = torch.where(weight > 0.5, grey, torch.nan).flatten(1).nanmedian(1).values.nan_to_num()
+    grey = -_widest(-_widest(grey, 7), 7)  # dark lines are closed
+    dark = (usual[:, None, None, None] - grey - HAIR[0]) / (HAIR[1] - HAIR[0])
+    beside = _widest(dark.clamp(0, 1), 5)
+    return F.interpolate(1 - beside, size=(size, size), mode="bilinear", align_corners=False)
+
+
+def _widest(x: Tensor, width: int) -> Tensor:
+    return F.max_pool2d(x, width, stride=1, padding=width // 2)
 
 
 def harmonics_of(points: Tensor, size: int) -> Tensor:

@@ -204,7 +204,6 @@ def test_a_still_face_does_not_tremble_in_a_video(finisher, face_mesh, acted, pe
     frames = [picture + 0.03 * torch.randn(picture.shape, generator=noise) for _ in range(9)]
     faces = smooth_faces([face_mesh.find(frame, limit=1) for frame in frames], 2.0)
     scenes = [cut(face_mesh, frames[i], face=faces[i][0]) for i in (3, 4, 5)]
-    crops = [finish(finisher, scene, person)[0] for scene in scenes]
     shown = [paste_faces(finish(finisher, scene, person), scene)[0] for scene in scenes]
     features = transform(scenes[0].points[0, FEATURES, :2], invert(scenes[0].matrix[0]))
     moved = torch.cat([shifts(*pair, features) for pair in itertools.pairwise(shown)])
