@@ -17,7 +17,7 @@ def finisher(face_mesh) -> Finisher:
 
 @pytest.fixture(scope="module")
 def picture(acted):
-    return acted("P003", 0)
+    return ((acted("P003", 0) + 1) * 127.5).round() / 127.5 - 1  # of whole levels, as a file's
 
 
 @pytest.fixture(scope="module")
