@@ -2,6 +2,7 @@
 import { api } from "../../../scripts/api.js"
 import { dragged, element, iconButton } from "./controls.js"
 import { sceneBehind } from "./graph.js"
+import { t } from "./words.js"
 
 const NODES = ["DiffSFSRSampler", "DiffSFSRSavePortrait"]
 const EXAMPLE = /^example_\w+[.]jpg$/ // the pack's own pictures, which do not lie in the input folder
@@ -20,16 +21,16 @@ class Compare {
         this.before = element("img", { alt: "before", src: before, draggable: false })
         this.after = element("img", { alt: "after", draggable: false })
         this.bar = element("div.dsr-split", {}, element("i.pi.pi-arrows-h"))
-        this.stage = element("div.dsr-stage", { tabIndex: 0, role: "slider", "aria-label": "Before and after" }, this.before, this.after, this.bar)
+        this.stage = element("div.dsr-stage", { tabIndex: 0, role: "slider", "aria-label": t("Before and after") }, this.before, this.after, this.bar)
         this.size = element("span")
-        this.fit = iconButton("window-maximize", "Whole picture, or its true size (double-click)", () => this.#fit())
+        this.fit = iconButton("window-maximize", t("Whole picture, or its true size (double-click)"), () => this.#fit())
         const step = (by) => () => this.#show((this.number + by + results.length) % results.length)
         const several = results.length > 1
         this.dialog = element("dialog.dsr-compare", { onclose: () => this.dialog.remove() },
-            element("header", {}, element("h2", {}, "Before and after"), this.size,
-                several ? iconButton("chevron-left", "The one before", step(-1)) : null,
-                several ? iconButton("chevron-right", "The next one", step(1)) : null,
-                this.fit, iconButton("times", "Close (Esc)", () => this.dialog.close())),
+            element("header", {}, element("h2", {}, t("Before and after")), this.size,
+                several ? iconButton("chevron-left", t("The one before"), step(-1)) : null,
+                several ? iconButton("chevron-right", t("The next one"), step(1)) : null,
+                this.fit, iconButton("times", t("Close (Esc)"), () => this.dialog.close())),
             element("div.dsr-room", {}, this.stage))
         const move = (event) => {
             const box = this.stage.getBoundingClientRect()
@@ -84,12 +85,12 @@ export function attach(node) {
         if (!button && sceneBehind(node)) { // there is something to see from now on
             button = node.addWidget("button", "compare", null, compare, { serialize: false })
             button.serialize = false
-            button.label = "Before / after"
+            button.label = t("Before / after")
         }
         return result
     }
     node.getExtraMenuOptions = function (canvas, options) {
-        if (node.imgs?.length && sceneBehind(node)) options.unshift({ content: "Before / after", callback: compare })
+        if (node.imgs?.length && sceneBehind(node)) options.unshift({ content: t("Before / after"), callback: compare })
         return getExtraMenuOptions?.apply(this, arguments)
     }
 }

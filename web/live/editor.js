@@ -6,6 +6,7 @@ import { FaceView } from "./face.js"
 import { photoFor, sceneFor, setWidget, widgetOf, wiredTo } from "./graph.js"
 import { openSheet } from "./sheet.js"
 import { Face, GAZE, GROUPS } from "./values.js"
+import { t } from "./words.js"
 
 const NODE = "DiffSFSREditExpression"
 const PROPERTY = "face editor" // of the node: whether it is open
@@ -36,17 +37,17 @@ class Editor {
     // ---- what is on it
 
     #left() {
-        this.back = iconButton("undo", "Undo (Ctrl+Z)", () => this.undo())
-        this.again = iconButton("refresh", "Redo (Ctrl+Shift+Z)", () => this.redo())
+        this.back = iconButton("undo", t("Undo (Ctrl+Z)"), () => this.undo())
+        this.again = iconButton("refresh", t("Redo (Ctrl+Shift+Z)"), () => this.redo())
         this.again.classList.add("dsr-redo")
-        this.inScene = iconButton("image", "Show the person in the scene", () => this.#toggleScene())
+        this.inScene = iconButton("image", t("Show the person in the scene"), () => this.#toggleScene())
         const bar = element("div.dsr-bar", {},
-            element("button.dsr-text", { type: "button", title: "One of the 135 expressions, or a file of yours", onclick: () => this.#expressions() },
-                element("i.pi.pi-face-smile"), "Expressions"),
+            element("button.dsr-text", { type: "button", title: t("One of the 135 expressions, or a file of yours"), onclick: () => this.#expressions() },
+                element("i.pi.pi-face-smile"), t("Expressions")),
             this.back, this.again,
-            iconButton("eraser", "Reset all", () => this.do(() => this.face.reset())),
-            iconButton("copy", "Copy as JSON", () => this.copy()),
-            iconButton("clipboard", "Paste JSON", () => this.paste()),
+            iconButton("eraser", t("Reset all"), () => this.do(() => this.face.reset())),
+            iconButton("copy", t("Copy as JSON"), () => this.copy()),
+            iconButton("clipboard", t("Paste JSON"), () => this.paste()),
             this.inScene,
         )
         return element("div.dsr-left", {}, this.view.element, bar)
@@ -56,13 +57,13 @@ class Editor {
         const box = element("div.dsr-right")
         for (const [title, sliders] of GROUPS) {
             if (title === "Cheeks") box.append(this.#gaze())
-            const group = element("fieldset", {}, element("legend", {}, title))
-            for (const [name, label] of sliders) group.append(this.#slider(name, label))
+            const group = element("fieldset", {}, element("legend", {}, t(title)))
+            for (const [name, label] of sliders) group.append(this.#slider(name, t(label)))
             box.append(group)
         }
-        const whole = element("fieldset", {}, element("legend", {}, "All"))
-        whole.append(this.#line("strength", "Strength", 0, 1.5, "Of all that is set; 0 is a neutral face"))
-        whole.append(this.#line("asymmetry", "One side", -1, 1, this.table.asymmetry))
+        const whole = element("fieldset", {}, element("legend", {}, t("All")))
+        whole.append(this.#line("strength", t("Strength"), 0, 1.5, t("Of all that is set; 0 is a neutral face")))
+        whole.append(this.#line("asymmetry", t("One side"), -1, 1, this.table.asymmetry))
         box.append(whole)
         return box
     }
@@ -79,7 +80,7 @@ class Editor {
             change: () => this.#rest(),
         })
         const lines = { both: make(null, label), sides: [make(0, `${label} L`), make(1, `${label} R`)] }
-        const link = iconButton("link", "Part left and right, as seen in the picture", () => {
+        const link = iconButton("link", t("Part left and right, as seen in the picture"), () => {
             lines.apart = !lines.apart
             if (!lines.apart) {
                 const [left, right] = this.face.get(name)
@@ -99,7 +100,7 @@ class Editor {
                 lines.sides[1].value = right
                 box.classList.toggle("apart", apart)
                 link.firstChild.className = apart ? "pi pi-arrows-h" : "pi pi-link"
-                link.title = apart ? "Join left and right" : "Part left and right, as seen in the picture"
+                link.title = apart ? t("Join left and right") : t("Part left and right, as seen in the picture")
             },
         })
         return box
@@ -115,7 +116,7 @@ class Editor {
     }
 
     #gaze() {
-        const pad = new Pad("Gaze: drag; double-click looks ahead", {
+        const pad = new Pad(t("Gaze: drag; double-click looks ahead"), {
             input: (x, y) => this.#move(() => {
                 this.face.set("gaze_x", x)
                 this.face.set("gaze_y", y)
@@ -123,7 +124,7 @@ class Editor {
             change: () => this.#rest(),
         })
         this.lines.set("gaze", { draw: () => pad.show(...GAZE.map((name) => this.face.get(name)[0])) })
-        return element("fieldset.dsr-gaze", {}, element("legend", {}, "Gaze"), pad.element)
+        return element("fieldset.dsr-gaze", {}, element("legend", {}, t("Gaze")), pad.element)
     }
 
     // ---- what happens
@@ -216,7 +217,7 @@ class Editor {
 
     copy() {
         navigator.clipboard?.writeText(JSON.stringify(this.face.saved(), null, 1))
-        this.view.say("copied")
+        this.view.say(t("copied"))
     }
 
     async paste() {
@@ -228,7 +229,7 @@ class Editor {
                 : { values: JSON.stringify(given) } // blendshapes, as Expression from Values has them
             this.do(() => this.face.load(state))
         } catch {
-            this.view.say("the clipboard holds no JSON", true)
+            this.view.say(t("the clipboard holds no JSON"), true)
         }
     }
 
@@ -258,8 +259,8 @@ class Editor {
 
     async #shown(answer, question) {
         await this.view.show(answer)
-        if (question.untouched) this.view.say("as in the photo; nothing is set")
-        else if (this.wired === null) this.view.say("run once, to see it with what is wired")
+        if (question.untouched) this.view.say(t("as in the photo; nothing is set"))
+        else if (this.wired === null) this.view.say(t("run once, to see it with what is wired"))
     }
 
     /** Looks again at the graph and at the widgets, which others may have changed. */
@@ -282,7 +283,7 @@ class Editor {
                 this.own = null
                 if (photo) this.own = await own(this.id, photo).catch((error) => void this.view.say(error.message, true))
             }
-            if (!photo) this.view.say("connect a photo: Load Image, Encode Identity and a sampler after this node")
+            if (!photo) this.view.say(t("connect a photo: Load Image, Encode Identity and a sampler after this node"))
             else if (this.own) this.ask(512)
         }
     }
@@ -353,11 +354,11 @@ export async function attach(node) {
     const button = node.addWidget("button", "edit face", null, async () => {
         const table = await known()
         node.diffsfsrEditor ? close(node) : open(node, table)
-        button.label = node.diffsfsrEditor ? "Close the editor" : "Edit face"
+        button.label = node.diffsfsrEditor ? t("Close the editor") : t("Edit face")
         node.graph?.setDirtyCanvas(true, true)
     }, { serialize: false })
     button.serialize = false
-    button.label = "Edit face"
+    button.label = t("Edit face")
     const { onRemoved, onExecuted, onConfigure } = node
     node.onRemoved = function (...given) {
         close(node)

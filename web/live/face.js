@@ -1,5 +1,6 @@
 // The face in the editor: the picture, and the places at which it is held and dragged.
 import { dragged, element } from "./controls.js"
+import { t } from "./words.js"
 
 const SIDE = 512 // pixels of the picture, however large it is shown
 const GAIN = 9 // a slider's way for the picture's side
@@ -93,7 +94,7 @@ export class FaceView {
 
     #mark(name) {
         this.canvas.style.cursor = name ? (this.held ? "grabbing" : "grab") : "default"
-        this.canvas.title = name && !this.held ? `Drag the ${NAMES[name]}` : ""
+        this.canvas.title = name && !this.held ? `${t("Drag the")} ${t(NAMES[name])}` : ""
         const pen = this.marks.getContext("2d")
         pen.clearRect(0, 0, SIDE, SIDE)
         if (!name) return

@@ -2,6 +2,7 @@
 import { forget, known } from "./client.js"
 import { photoFor, setWidget, widgetOf } from "./graph.js"
 import { openSheet } from "./sheet.js"
+import { t } from "./words.js"
 
 const NODE = "DiffSFSRExpressionByLabel"
 
@@ -23,6 +24,6 @@ export async function attach(node) {
         })
     }, { serialize: false })
     button.serialize = false
-    button.label = "Choose from pictures"
+    button.label = t("Choose from pictures")
     if (!(await known())) node.widgets.splice(node.widgets.indexOf(button), 1)
 }

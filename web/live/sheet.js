@@ -1,6 +1,7 @@
 // All expressions as pictures: searched, chosen by mouse or keyboard, and kept as favourites.
 import { face, find, referenceURL } from "./client.js"
 import { element, iconButton, Line } from "./controls.js"
+import { t } from "./words.js"
 
 const FAVOURITES = "diffsfsr.favourites" // in the browser's own storage
 const CLUSTERS = ["love", "joy", "surprise", "anger", "sadness", "fear"]
@@ -25,7 +26,7 @@ class Sheet {
         this.queue = []
         this.urls = []
         this.shown = localStorage.getItem(PERSON) !== "off" && Boolean(this.photo)
-        this.search = element("input", { type: "search", placeholder: "Search: a word, or what the face is to show …", oninput: () => this.#find() })
+        this.search = element("input", { type: "search", placeholder: t("Search: a word, or what the face is to show …"), oninput: () => this.#find() })
         this.body = element("div.dsr-groups")
         this.dialog = element("dialog.dsr-sheet", { onclose: () => this.#end(), onkeydown: (event) => this.#key(event) },
             this.#head(), this.body, this.#foot())
@@ -41,27 +42,27 @@ class Sheet {
     }
 
     #head() {
-        this.person = element("button.dsr-text", { type: "button", title: "The pictures show your own person", onclick: () => this.#turn() },
-            element("i.pi.pi-user"), "My person")
+        this.person = element("button.dsr-text", { type: "button", title: t("The pictures show your own person"), onclick: () => this.#turn() },
+            element("i.pi.pi-user"), t("My person"))
         this.person.hidden = !this.photo
         this.person.classList.toggle("on", this.shown)
-        return element("header", {}, element("h2", {}, "Expressions"), element("label.dsr-search", {}, element("i.pi.pi-search"), this.search),
-            this.person, iconButton("times", "Close (Esc)", () => this.dialog.close()))
+        return element("header", {}, element("h2", {}, t("Expressions")), element("label.dsr-search", {}, element("i.pi.pi-search"), this.search),
+            this.person, iconButton("times", t("Close (Esc)"), () => this.dialog.close()))
     }
 
     #foot() {
         this.large = element("img", { alt: "" })
         this.name = element("strong")
         this.why = element("p")
-        this.variants = element("div.dsr-variants", { role: "radiogroup", "aria-label": "Variant" })
-        this.intensity = new Line("Intensity", 0, 1.5, "1 is the expression as it is", {
+        this.variants = element("div.dsr-variants", { role: "radiogroup", "aria-label": t("Variant") })
+        this.intensity = new Line(t("Intensity"), 0, 1.5, t("1 is the expression as it is"), {
             input: (value) => this.#choose({ ...this.chosen, intensity: value }), change: () => {},
         })
-        this.part = new Line("Mix in", 0, 1, "1: in place of what is set; less: mixed with it", {
+        this.part = new Line(t("Mix in"), 0, 1, t("1: in place of what is set; less: mixed with it"), {
             input: (value) => (this.share = this.part.value = value), change: () => {},
         })
         this.part.value = 1
-        const use = element("button.dsr-use", { type: "button", onclick: () => this.#pick() }, "Use it")
+        const use = element("button.dsr-use", { type: "button", onclick: () => this.#pick() }, t("Use it"))
         return element("footer", {}, this.large, element("div.dsr-about", {}, this.name, this.why, this.variants),
             element("div.dsr-lines", {}, this.intensity.element, this.mixes ? this.part.element : null), use)
     }
@@ -88,13 +89,13 @@ class Sheet {
         for (const [title, members] of groups) {
             const grid = element("div.dsr-grid")
             for (const member of members) grid.append(typeof member === "string" ? this.#card(member) : this.#fileCard(member.name))
-            this.body.append(element("section", {}, element("h3", {}, title, element("small", {}, String(members.length))), grid))
+            this.body.append(element("section", {}, element("h3", {}, t(title), element("small", {}, String(members.length))), grid))
         }
-        if (!this.cards.size) this.body.append(element("p.dsr-none", {}, "No expression is known by that; try another word."))
+        if (!this.cards.size) this.body.append(element("p.dsr-none", {}, t("No expression is known by that; try another word.")))
     }
 
     #card(label) {
-        const star = element("span.dsr-star", { title: "Favourite", role: "button" }, element(`i.pi.pi-star${favourites.has(label) ? "-fill" : ""}`))
+        const star = element("span.dsr-star", { title: t("Favourite"), role: "button" }, element(`i.pi.pi-star${favourites.has(label) ? "-fill" : ""}`))
         star.classList.toggle("on", favourites.has(label))
         star.onclick = (event) => {
             event.stopPropagation()
@@ -152,7 +153,7 @@ class Sheet {
         card?.scrollIntoView({ block: jump ? "center" : "nearest" })
         this.name.textContent = name ?? label
         const about = name ? null : this.table.labels[label]
-        this.why.textContent = about ? about.why[variant] : "One of your files."
+        this.why.textContent = about ? about.why[variant] : t("One of your files.")
         this.intensity.value = intensity
         this.variants.replaceChildren(...(about && about.codes.length > 1 ? about.codes : []).map((_, i) =>
             element("button", { type: "button", role: "radio", "aria-checked": String(i === variant), title: about.why[i],
