@@ -6,6 +6,7 @@ from lie before these; those with a body want it as JSON, which a page from else
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import io
 import json
@@ -67,7 +68,7 @@ def _in_words(answer: Handler) -> Handler:
 
 
 async def _labels(request: web.Request) -> web.Response:
-    return web.json_response(table(), headers={"Cache-Control": "no-cache"})
+    return web.json_response(await asyncio.to_thread(table), headers={"Cache-Control": "no-cache"})
 
 
 @functools.lru_cache(maxsize=1)
@@ -113,14 +114,15 @@ def values_of(code: Tensor) -> dict[str, float]:
 async def _label(request: web.Request) -> web.Response:
     """A bundled head that shows a label, WebP."""
     label, head = _text(request.query, "label"), _number(request.query, "head", 0, 9)
-    content = references().encoded(label, _number(request.query, "variant", 0, 99), head)
+    variant = _number(request.query, "variant", 0, 99)
+    content = await asyncio.to_thread(lambda: references().encoded(label, variant, head))
     return web.Response(body=content, content_type="image/webp", headers=DAY)
 
 
 async def _find(request: web.Request) -> web.Response:
     text = _text(request.query, "text")
     try:
-        found = words().find(text, 8)
+        found = await asyncio.to_thread(lambda: words().find(text, 8))
     except ValueError:  # somebody is typing: nothing is found yet
         found = []
     return web.json_response([{"label": each.label, "score": each.score, "degree": each.degree} for each in found])
@@ -130,7 +132,8 @@ async def _file(request: web.Request) -> web.Response:
     from ..models.expression.file import load_expression
 
     name = _text(request.query, "name")
-    expression = load_expression(kept_file(EXPRESSIONS, name, "expression", "Save Expression"))
+    path = kept_file(EXPRESSIONS, name, "expression", "Save Expression")
+    expression = await asyncio.to_thread(load_expression, path)
     return web.json_response(values_of(expression.code[0]))
 
 

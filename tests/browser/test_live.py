@@ -80,7 +80,8 @@ def front(host, people, browser):
 @pytest.fixture
 def page(front):
     front.page.evaluate(BUILD)
-    return front.page
+    yield front.page
+    assert not front.messages()
 
 
 @pytest.fixture

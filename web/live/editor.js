@@ -10,7 +10,7 @@ import { t } from "./words.js"
 
 const NODE = "DiffSFSREditExpression"
 const PROPERTY = "face editor" // of the node: whether it is open
-const [WIDE, HIGH] = [880, 620]
+const [WIDE, HIGH] = [880, 650]
 const REST = 180 // ms after which the picture is made anew at full size
 const STEPS = 100 // that can be taken back
 
@@ -151,6 +151,7 @@ class Editor {
         this.saved = state
         this.face.load(JSON.parse(state))
         this.#write()
+        this.node.graph?.change?.()
         this.#draw()
         this.ask(512)
     }
@@ -187,6 +188,7 @@ class Editor {
             if (this.past.length > STEPS) this.past.shift()
             this.saved = state
             this.future = []
+            this.node.graph?.change?.() // not while it moves: drawing the whole graph takes long
         }
         this.#draw()
     }
@@ -295,7 +297,6 @@ class Editor {
 
     #write() {
         for (const [name, value] of Object.entries(this.face.saved())) setWidget(this.node, name, value)
-        this.node.graph?.change?.()
     }
 
     #draw() {
