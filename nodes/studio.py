@@ -55,6 +55,7 @@ class Studio:
         self._asked: dict[str, int] = {}  # node -> number of its last question
         self._kept: OrderedDict[str, Kept] = OrderedDict()
         self._finisher: Finisher | None = None
+        self._later: asyncio.TimerHandle | None = None
 
     async def do(self, who: str, work: Callable[[], Answer]) -> Answer:
         """What `work` gives, done in its turn by the studio's thread.
@@ -66,7 +67,12 @@ class Studio:
             async with self._turn:
                 if self._asked.get(who) != number:
                     raise Superseded
-                return await asyncio.get_running_loop().run_in_executor(self._thread, _quietly(work))
+                loop = asyncio.get_running_loop()
+                if self._later:
+                    self._later.cancel()
+                # nobody says good-bye when a browser is closed
+                self._later = loop.call_later(IDLE + 1, self._thread.submit, self.drop_idle)
+                return await loop.run_in_executor(self._thread, _quietly(work))
         finally:
             if self._asked.get(who) == number:
                 del self._asked[who]
@@ -89,8 +95,12 @@ class Studio:
         return kept.live
 
     def forget(self, node: str) -> None:
-        """What was kept for a node, and all that nobody has asked for; with the last one the networks, too."""
+        """What was kept for a node."""
         self._kept.pop(node, None)
+        self.drop_idle()
+
+    def drop_idle(self) -> None:
+        """What nobody has asked for in a while; with the last face the networks go, too."""
         old = time.monotonic() - IDLE
         for each in [each for each, kept in self._kept.items() if kept.used < old]:
             del self._kept[each]

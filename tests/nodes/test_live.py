@@ -31,6 +31,24 @@ def test_a_failure_is_told_and_the_next_is_answered(host):
     assert host.loop.run_until_complete(asked()) == 5
 
 
+def test_faces_that_nobody_asks_for_are_dropped_with_the_networks(host, monkeypatch):
+    studio = host.part("nodes.studio")
+
+    async def asked():
+        desk = studio.Studio()
+        desk._kept["one"], desk._finisher = studio.Kept((), None), "networks"
+        await desk.do("other", lambda: None)
+        assert desk._kept and desk._later.when() > asyncio.get_running_loop().time() + studio.IDLE
+        desk._later.cancel()
+        desk.drop_idle()
+        assert desk._kept  # not yet
+        monkeypatch.setattr(studio, "IDLE", -1.0)
+        desk.drop_idle()
+        assert not desk._kept and desk._finisher is None
+
+    host.loop.run_until_complete(asked())
+
+
 @pytest.mark.parametrize("setting, there", [("0", False), ("off", False), ("1", True), (None, True)])
 def test_the_environment_switches_it_off(host, monkeypatch, setting, there):
     from aiohttp import web

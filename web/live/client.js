@@ -57,6 +57,9 @@ export async function face(question) {
     return { picture: await answer.blob(), handles: JSON.parse(answer.headers.get(HANDLES) ?? "{}") }
 }
 
+/** A name under which a node asks; of the browser's own random numbers, which plain http has as well. */
+export const newName = () => Array.from(crypto.getRandomValues(new Uint32Array(3)), (part) => part.toString(36)).join("")
+
 export const forget = (node) => post("forget", { node }, { keepalive: true }).catch(() => {})
 
 /** Questions of which the last one counts: one is under way, one waits, all between are dropped. */

@@ -1,6 +1,6 @@
 // The face editor on Edit Expression. Its state is the node's own widgets; without it the node works by these.
 import { app } from "../../../scripts/app.js"
-import { file, forget, known, own, refreshed, Stream } from "./client.js"
+import { file, forget, known, newName, own, refreshed, Stream } from "./client.js"
 import { element, iconButton, Line, Pad } from "./controls.js"
 import { FaceView } from "./face.js"
 import { photoFor, sceneFor, setWidget, widgetOf, wiredTo } from "./graph.js"
@@ -18,7 +18,7 @@ class Editor {
     constructor(node, table) {
         this.node = node
         this.table = table
-        this.id = crypto.randomUUID()
+        this.id = newName()
         this.face = new Face(table, this.#read())
         this.past = []
         this.future = []
@@ -218,13 +218,21 @@ class Editor {
     }
 
     copy() {
-        navigator.clipboard?.writeText(JSON.stringify(this.face.saved(), null, 1))
+        const text = JSON.stringify(this.face.saved(), null, 1)
+        if (navigator.clipboard) navigator.clipboard.writeText(text)
+        else { // plain http from another machine has no clipboard but this
+            const field = element("textarea", { value: text })
+            this.element.append(field)
+            field.select()
+            document.execCommand("copy")
+            field.remove()
+        }
         this.view.say(t("copied"))
     }
 
     async paste() {
         try {
-            const given = JSON.parse(await navigator.clipboard.readText())
+            const given = JSON.parse(await (navigator.clipboard?.readText() ?? window.prompt(t("Paste JSON"))))
             const names = Object.keys(this.face.plain)
             const state = Object.keys(given).some((name) => names.includes(name))
                 ? Object.fromEntries(Object.entries(given).filter(([name]) => names.includes(name)))
@@ -332,6 +340,8 @@ function open(node, table) {
     const [wide, high] = node.size
     node.setSize([Math.max(wide, WIDE), Math.max(node.computeSize()[1], HIGH)])
     editor.look()
+    editor.leave = () => forget(editor.id)
+    window.addEventListener("pagehide", editor.leave)
     editor.watch = setInterval(() => !document.hidden && !editor.moving && editor.look(), 700)
 }
 
@@ -339,7 +349,8 @@ function close(node) {
     const editor = node.diffsfsrEditor
     if (!editor) return
     clearInterval(editor.watch)
-    forget(editor.id)
+    window.removeEventListener("pagehide", editor.leave)
+    editor.leave()
     const widget = widgetOf(node, "face")
     widget.onRemove?.()
     if (node.removeWidget) node.removeWidget(widget)

@@ -1,5 +1,5 @@
 // A button on Expression by Label that opens the sheet; what is chosen goes into the node's own widgets.
-import { forget, known } from "./client.js"
+import { forget, known, newName } from "./client.js"
 import { photoFor, setWidget, widgetOf } from "./graph.js"
 import { openSheet } from "./sheet.js"
 import { t } from "./words.js"
@@ -10,7 +10,7 @@ export async function attach(node) {
     if (node.comfyClass !== NODE) return
     const button = node.addWidget("button", "choose", null, async () => {
         const table = await known()
-        const id = crypto.randomUUID()
+        const id = newName()
         const value = (name) => widgetOf(node, name).value
         openSheet({
             table, node: id, photo: photoFor(node),

@@ -32,7 +32,7 @@ class Sheet {
             this.#head(), this.body, this.#foot())
         this.dialog.addEventListener("pointerdown", (event) => event.target === this.dialog && this.dialog.close())
         this.seen = new IntersectionObserver((entries) => {
-            for (const { target, isIntersecting } of entries) if (isIntersecting) this.#want(target)
+            for (const { target, isIntersecting } of entries) isIntersecting ? this.#want(target) : this.#leave(target)
         }, { root: this.body, rootMargin: "120px" })
         document.body.append(this.dialog)
         this.dialog.showModal()
@@ -86,6 +86,7 @@ class Sheet {
         this.queue = []
         this.cards.clear()
         this.body.replaceChildren()
+        this.body.scrollTop = 0
         for (const [title, members] of groups) {
             const grid = element("div.dsr-grid")
             for (const member of members) grid.append(typeof member === "string" ? this.#card(member) : this.#fileCard(member.name))
@@ -210,6 +211,12 @@ class Sheet {
         card.dataset.own = "asked"
         this.queue.push(card)
         if (!this.busy) this.#work()
+    }
+
+    #leave(card) {
+        if (card.dataset.own !== "asked" || !this.queue.includes(card)) return
+        this.queue.splice(this.queue.indexOf(card), 1)
+        delete card.dataset.own
     }
 
     /** Cards in view, one after the other. */
