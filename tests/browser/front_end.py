@@ -94,7 +94,8 @@ class FrontEnd:
 
     def saved(self) -> dict:
         """The graph as the front end would save it."""
-        return self.page.evaluate("() => window.app.graph.serialize()")
+        # as text: what is undefined would come as null, which is no workflow any more
+        return json.loads(self.page.evaluate("() => JSON.stringify(window.app.graph.serialize())"))
 
     def messages(self) -> list[str]:
         """What open dialogs and pop-up notes say."""
