@@ -3,6 +3,7 @@
 B faces to be generated; N faces found in P pictures; S the side of the generation frame.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -47,6 +48,33 @@ class Expression:
 
     def __post_init__(self):
         _check("expression code", self.code, None, 51)
+
+
+def join_identities(identities: Sequence[Identity]) -> Identity:
+    """Several people as a batch, in order; without photos where one of them has none.
+
+    ValueError where they were read by different recognisers, whose codes mean nothing to each other.
+    """
+    first = identities[0]
+    for each in identities:
+        if each.recognisers != first.recognisers or each.code.shape[1] != first.code.shape[1]:
+            raise ValueError(
+                f"got people read by {', '.join(first.recognisers)} and by {', '.join(each.recognisers)}, want all by "
+                "the same: encode their photos with one checkpoint"
+            )
+    all_shown = all(each.appearances for each in identities)
+    return Identity(
+        torch.cat([each.code.to(first.code) for each in identities]),
+        first.recognisers,
+        max(each.photos for each in identities),
+        tuple(own for each in identities for own in each.appearances) if all_shown else (),
+    )
+
+
+def join_expressions(expressions: Sequence[Expression]) -> Expression:
+    """Several expressions as a batch, in order; their names on lines."""
+    codes = [each.code.to(expressions[0].code) for each in expressions]
+    return Expression(torch.cat(codes), "\n".join(each.name for each in expressions))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Generated faces back into their pictures (paper: resized and pasted with a feathered border; details ours)."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 
 import torch
@@ -131,19 +131,47 @@ def paste(picture: Tensor, crop: Tensor, matrix: Tensor, mask: Tensor) -> Tensor
             "most the crop's side; enlarge the crop, or give the mask that came with it"
         )
     matrix, crop, mask = matrix.to(picture), crop.to(picture), mask.to(picture)
+    out = picture.clone()
+    rows, columns = _covered(matrix, size, picture.shape[1:])
+    if rows.start >= rows.stop or columns.start >= columns.stop:
+        return out
+    points, shrink, k = _seen(rows, columns, matrix), scale(matrix)[None], crop.shape[-1] / size
+    # detail of its own is kept
+    new = resample(crop[None], k * points, k * shrink, "sharp" if k > 1 else "bicubic")[0]
+    soft = _soft(mask, points)
+    old = picture[:, rows, columns]
+    out[:, rows, columns] = torch.where(soft > 0, old + soft * (new - old), old)
+    return out
+
+
+def spread(mask: Tensor, matrix: Tensor, shape: Sequence[int]) -> tuple[slice, slice, Tensor]:
+    """Where a crop's mask lies in its picture: rows, columns, and (h, w) in 0..1 there; elsewhere it is 0.
+
+    mask    (1, S, S), 0..1
+    matrix  (2, 3), takes picture pixels to crop pixels
+    shape   H, W of the picture
+    """
+    rows, columns = _covered(matrix, mask.shape[-1], shape)
+    if rows.start >= rows.stop or columns.start >= columns.stop:
+        return slice(0, 0), slice(0, 0), mask.new_zeros(0, 0)
+    return rows, columns, _soft(mask, _seen(rows, columns, matrix.to(mask)))[0]
+
+
+def _covered(matrix: Tensor, size: int, shape: Sequence[int]) -> tuple[slice, slice]:
+    """Rows and columns of a picture that hold a crop, with a pixel around it."""
     square = matrix.new_tensor([[-1, -1], [size + 1, -1], [size + 1, size + 1], [-1, size + 1]])
     corners = transform(square, invert(matrix))
     (left, top), (right, bottom) = corners.amin(0).floor().int().tolist(), corners.amax(0).ceil().int().tolist()
-    left, top, right, bottom = max(left, 0), max(top, 0), min(right, picture.shape[2]), min(bottom, picture.shape[1])
-    if left >= right or top >= bottom:
-        return picture.clone()
-    pixels = pixel_centres(bottom - top, right - left, picture) + picture.new_tensor([left, top])
-    points, shrink = transform(pixels, matrix)[None], scale(matrix)[None]
-    k = crop.shape[-1] / size
-    new = resample(crop[None], k * points, k * shrink, "sharp" if k > 1 else "bicubic")[0]  # detail of its own is kept
-    # zero outside of the crop; never low-pass filtered, so that nothing leaks out of the mask
-    soft = resample(F.pad(mask, (1, 1, 1, 1))[None], points + 1, torch.ones_like(shrink), mode="bilinear")[0]
-    out = picture.clone()
-    old = picture[:, top:bottom, left:right]
-    out[:, top:bottom, left:right] = torch.where(soft > 0, old + soft * (new - old), old)
-    return out
+    return slice(max(top, 0), min(bottom, shape[0])), slice(max(left, 0), min(right, shape[1]))
+
+
+def _seen(rows: slice, columns: slice, matrix: Tensor) -> Tensor:
+    """(1, h, w, 2): the crop's points at the centres of these pixels."""
+    pixels = pixel_centres(rows.stop - rows.start, columns.stop - columns.start, matrix)
+    return transform(pixels + matrix.new_tensor([columns.start, rows.start]), matrix)[None]
+
+
+def _soft(mask: Tensor, points: Tensor) -> Tensor:
+    """(1, h, w): a mask (1, S, S) at the crop's points; zero outside of the crop."""
+    # never low-pass filtered, so that nothing leaks out of the mask
+    return resample(F.pad(mask, (1, 1, 1, 1))[None], points + 1, points.new_ones(1), mode="bilinear")[0]

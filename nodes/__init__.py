@@ -29,6 +29,7 @@ def serve() -> None:
 def list_nodes() -> list[type[io.ComfyNode]]:
     from .animate import DiffSFSRAnimateExpression
     from .background import DiffSFSRExtractBackground, DiffSFSRPasteFaceBack
+    from .batches import DiffSFSRBatchExpressions, DiffSFSRBatchIdentities
     from .conditioning import DiffSFSRConditioning
     from .expression import DiffSFSRExpressionByLabel, DiffSFSRExpressionByText, DiffSFSRExpressionFromImage
     from .expression_edit import DiffSFSREditExpression, DiffSFSRMixExpressions, DiffSFSRTravelExpressions
@@ -58,6 +59,7 @@ def list_nodes() -> list[type[io.ComfyNode]]:
         DiffSFSRSaveIdentity,
         DiffSFSRLoadIdentity,
         DiffSFSRBlendIdentity,
+        DiffSFSRBatchIdentities,
         DiffSFSRExpressionByLabel,
         DiffSFSRExpressionByText,
         DiffSFSRExpressionFromImage,
@@ -69,6 +71,7 @@ def list_nodes() -> list[type[io.ComfyNode]]:
         DiffSFSRMixExpressions,
         DiffSFSRTravelExpressions,
         DiffSFSRAnimateExpression,
+        DiffSFSRBatchExpressions,
         DiffSFSRExtractBackground,
         DiffSFSRConditioning,
         DiffSFSRGuider,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,9 @@ from ..models.faces.choice import FURTHEST, PASS_THROUGH, SKIP, STOP
 from ..models.faces.smoothing import smooth_faces
 from .compat import only_known
 from .inputs import chosen, face_inputs, given_inputs, known_faces, without_face_input
-from .pictures import colours, from_mask, outlined, picture_at, put_back, to_image
+from .pictures import colours, outlined, picture_at, put_back, to_image
 from .progress import reporting, stoppable, warn
+from .regions import checked, grown, in_crops, in_pictures, picture_masks
 from .wires import CATEGORY, BackgroundType, DiffSFSRType, Loaded, Scene
 
 if TYPE_CHECKING:
@@ -42,7 +44,8 @@ class DiffSFSRExtractBackground(io.ComfyNode):
                     "mask",
                     optional=True,
                     tooltip="What is to be painted anew, in place of the face that was found; white is replaced. Keep "
-                    "out of it what must stay, such as hair or glasses in front of the face.",
+                    "out of it what must stay, such as hair or glasses in front of the face. Of the picture's size, or "
+                    "of the crop's.",
                 ),
                 without_face_input(
                     (STOP, PASS_THROUGH, SKIP),
@@ -61,6 +64,16 @@ class DiffSFSRExtractBackground(io.ComfyNode):
                     "before and after. 0 is off, 1 or 2 take the jitter out, more lags behind quick movements.",
                     **only_known(io.Float.Input, advanced=True),
                 ),
+                io.Int.Input(
+                    "grow",
+                    default=0,
+                    min=-64,
+                    max=64,
+                    optional=True,
+                    tooltip="Makes what is painted anew wider by so many pixels of the crop on all sides, or narrower "
+                    "below 0.",
+                    **only_known(io.Int.Input, advanced=True),
+                ),
             ],
             outputs=[
                 BackgroundType.Output(id="background", display_name="BACKGROUND", tooltip="Where the face goes."),
@@ -69,6 +82,11 @@ class DiffSFSRExtractBackground(io.ComfyNode):
                 ),
                 io.Mask.Output(
                     id="face_mask", display_name="mask", tooltip="What is painted anew, white, in the crops."
+                ),
+                io.Mask.Output(
+                    id="picture_mask",
+                    display_name="picture mask",
+                    tooltip="What is painted anew, white, in the pictures, for other nodes that mask or inpaint.",
                 ),
             ],
         )
@@ -85,10 +103,13 @@ class DiffSFSRExtractBackground(io.ComfyNode):
         face_landmarks: dict | None = None,
         bboxes: dict | list | None = None,
         smoothing: float = 0.0,
+        grow: int = 0,
     ) -> io.NodeOutput:
         image = colours(image, "background picture").cpu()
-        own = None if mask is None else from_mask(mask, image)
         encoders = diffsfsr.ready()
+        size = encoders.frame.size
+        own, in_crop = (None, False) if mask is None else checked(mask, image, size)
+        of_pictures = None if own is None or in_crop else in_pictures(own, image)
         known = known_faces(encoders.mesh, image, face_landmarks, bboxes)
         choose, what = chosen(face, face_number), "background picture"
         known = reporting(known, len(image))
@@ -98,11 +119,15 @@ class DiffSFSRExtractBackground(io.ComfyNode):
         found = smooth_faces(found, smoothing, stoppable(sum(map(len, found))))
         if without_face == SKIP:
             shown = [i for i, faces in enumerate(found) if faces]
-            image, found, own = image[shown], [found[i] for i in shown], None if own is None else own[shown]
-        cut = encoders.cut_out(reporting(partial(picture_at, image), len(image)), found, own)
-        scene = Scene(**vars(cut), image=image)
+            image, found = image[shown], [found[i] for i in shown]
+            of_pictures = None if of_pictures is None else of_pictures[shown]
+        cut = encoders.cut_out(reporting(partial(picture_at, image), len(image)), found, of_pictures)
+        inner = in_crops(own, len(cut.index), size) if in_crop else cut.mask
+        cut = replace(cut, mask=grown(inner, grow))
+        scene = Scene(**vars(cut), image=image, loaded=diffsfsr)
         crops, masks = to_image(scene.crop), scene.mask[:, 0]
-        return io.NodeOutput(scene, crops, masks, ui=ui.PreviewImage(outlined(crops, masks), cls=cls))
+        shown = ui.PreviewImage(outlined(crops, masks), cls=cls)
+        return io.NodeOutput(scene, crops, masks, picture_masks(scene), ui=shown)
 
 
 class DiffSFSRPasteFaceBack(io.ComfyNode):

@@ -15,7 +15,7 @@ from .compat import only_known
 from .native import plane_key
 from .pictures import to_image
 from .progress import in_parts
-from .wires import CATEGORY, BackgroundType, DiffSFSRType, ExpressionType, IdentityType, Loaded
+from .wires import CATEGORY, BackgroundType, ExpressionType, IdentityType, Loaded, carried, carried_input
 
 if TYPE_CHECKING:
     from comfy.sd import VAE
@@ -35,11 +35,11 @@ class DiffSFSRConditioning(io.ComfyNode):
             "Load DiffSFSR's MODEL. VAE Decode and Paste Face Back finish the picture.",
             **only_known(io.Schema, search_aliases=["face conditioning", "ksampler"]),
             inputs=[
-                DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),
                 io.Vae.Input("vae", tooltip="From Load DiffSFSR."),
                 BackgroundType.Input("background", tooltip="From Extract Background."),
                 IdentityType.Input("identity", optional=True, tooltip=IDENTITY_TIP),
                 ExpressionType.Input("expression", optional=True, tooltip=EXPRESSION_TIP),
+                carried_input(),
             ],
             outputs=[
                 io.Conditioning.Output(id="positive", display_name="positive", tooltip="Identity and expression."),
@@ -62,12 +62,13 @@ class DiffSFSRConditioning(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        diffsfsr: Loaded,
         vae: VAE,
         background: CutOut,
         identity: Identity | None = None,
         expression: Expression | None = None,
+        diffsfsr: Loaded | None = None,
     ) -> io.NodeOutput:
+        diffsfsr = carried(diffsfsr, background)
         return io.NodeOutput(*condition(diffsfsr, vae, background, identity, expression))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from comfy_api.latest import io, ui
 from torch import Tensor, cat, full
 
-from ..models.codes import Expression
+from ..models.codes import join_expressions
 from ..models.expression.labels import most_variants, read_labels
 from ..models.expression.performance import perform
 from ..models.expression.references import FILE, SIDE, References
@@ -161,12 +161,11 @@ class DiffSFSRExpressionByText(io.ComfyNode):
         meanings = [words().read(line) for line in lines]
         encoders = diffsfsr.ready()
         expressions = [perform(each, lambda name, k: encoders.label(name, variant, k), intensity) for each in meanings]
-        name = "\n".join(each.name for each in expressions)
-        expression = on_cpu(Expression(cat([each.code.cpu() for each in expressions]), name))
+        expression = on_cpu(join_expressions(expressions))
         shown = pictures_of(meanings, variant)
         said = ui.PreviewText("\n".join(told(each, intensity) for each in meanings))
         preview = said.as_dict() | ui.PreviewImage(shown, cls=cls).as_dict()
-        return io.NodeOutput(expression, name, shown, ui=preview)
+        return io.NodeOutput(expression, expression.name, shown, ui=preview)
 
 
 def told(meanings: list[Meaning], intensity: float) -> str:

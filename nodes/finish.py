@@ -14,7 +14,7 @@ from .compat import only_known
 from .conditioning import EXPRESSION_TIP, IDENTITY_TIP
 from .pictures import check_crops, from_image, picture_at, to_image
 from .progress import stoppable
-from .wires import CATEGORY, BackgroundType, DiffSFSRType, ExpressionType, IdentityType, Loaded, Scene
+from .wires import CATEGORY, BackgroundType, ExpressionType, IdentityType, Loaded, Scene, carried, carried_input
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,7 +67,6 @@ class DiffSFSRFinish(io.ComfyNode):
             "of the picture. Its place is between VAE Decode and Paste Face Back; DiffSFSR Sampler does the same.",
             **only_known(io.Schema, search_aliases=["sharpen face", "face detail", "face restore", "live preview"]),
             inputs=[
-                DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),
                 BackgroundType.Input("background", tooltip="From Extract Background."),
                 io.Image.Input(
                     "image",
@@ -78,6 +77,7 @@ class DiffSFSRFinish(io.ComfyNode):
                 IdentityType.Input("identity", optional=True, tooltip=IDENTITY_TIP),
                 ExpressionType.Input("expression", optional=True, tooltip=EXPRESSION_TIP),
                 *wish_inputs(),
+                carried_input(),
             ],
             outputs=[
                 io.Image.Output(
@@ -89,7 +89,6 @@ class DiffSFSRFinish(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        diffsfsr: Loaded,
         background: Scene,
         image: Tensor | None = None,
         identity: Identity | None = None,
@@ -97,7 +96,9 @@ class DiffSFSRFinish(io.ComfyNode):
         appearance: float = Wish.appearance,
         shape: float = Wish.shape,
         detail: int = Wish.detail,
+        diffsfsr: Loaded | None = None,
     ) -> io.NodeOutput:
+        diffsfsr = carried(diffsfsr, background)
         if image is not None:
             check_crops(image, background)
         elif not can_finish(identity):

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -9,12 +10,14 @@ import folder_paths
 
 from ..models.faces.task_file import TASK_FILE, find_task_file
 from ..models.files import check_name
+from .placeholders import filled
 
 FOLDER = "diffsfsr"
 IDENTITIES = "diffsfsr_identities"  # the host's name for both folders with identities
 EXPRESSIONS = "diffsfsr_expressions"
 KEPT = ("identities", "expressions")  # folders in models/diffsfsr with what users save
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
+RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10))}
 BUNDLED = ("mini.safetensors",)  # of the files in assets/, those that are checkpoints
 
 
@@ -150,13 +153,19 @@ def check_prefix(prefix: str) -> str:
         raise ValueError(f'got the name "{prefix:.60}", want one such as "anna" or "family/anna"')
     for part in parts:
         check_name(part, part)
-    return "/".join(parts)
+    return "/".join(map(on_any_system, parts))
+
+
+def on_any_system(name: str) -> str:
+    """A name that Windows takes, too; others stay as they are."""
+    name = re.sub(r'[<>:"|?*]', "_", name).rstrip(". ")
+    return f"_{name}" if PureWindowsPath(name).stem.upper() in RESERVED else name
 
 
 def new_file(prefix: str, folder: str) -> Path:
     """A .safetensors file in a folder that is not there yet; ValueError for a name that leads out of the folder."""
     try:
-        place, name, counter, *_ = folder_paths.get_save_image_path(check_prefix(prefix), folder)
+        place, name, counter, *_ = folder_paths.get_save_image_path(check_prefix(filled(prefix)[0]), folder)
     except OSError as error:
         raise ValueError(f"cannot make a folder in {folder} ({error}); let ComfyUI write there") from error
     return Path(place) / f"{name}_{counter:05}_.safetensors"

@@ -49,23 +49,6 @@ def to_image(pictures: Tensor) -> Tensor:
     return (pictures.movedim(1, -1).float().cpu() / 2 + 0.5).clamp(0, 1)
 
 
-def from_mask(mask: Tensor, image: Tensor) -> Tensor:
-    """A MASK (B or 1, h, w) -> (P, 1, H, W) in 0..1, at the pictures' size.
-
-    image  (P, H, W, 3) IMAGE
-    """
-    mask = mask.reshape(-1, 1, *mask.shape[-2:]).float().cpu()
-    if not mask.isfinite().all() or not (mask > 0).any():
-        raise ValueError(
-            "the mask is empty: paint over the face that is to be replaced, or disconnect the mask "
-            "(Load Image gives an empty one for pictures without transparency)"
-        )
-    if len(mask) not in (1, len(image)):
-        raise ValueError(f"got {len(mask)} masks for {len(image)} pictures, want one each, or one for all")
-    mask = F.interpolate(mask, size=image.shape[1:3], mode="bilinear", align_corners=False)
-    return mask.clamp(0, 1).expand(len(image), -1, -1, -1)
-
-
 def outlined(crops: Tensor, mask: Tensor) -> Tensor:
     """Faces with a coloured line around what is painted anew.
 

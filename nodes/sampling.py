@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import comfy.model_management
 import comfy.sample
 import comfy.samplers
 import comfy.utils
-import latent_preview
 from comfy_api.latest import io
 from torch import Tensor, cat
 
@@ -21,12 +21,14 @@ from .compat import only_known
 from .conditioning import EXPRESSION_TIP, IDENTITY_TIP, condition
 from .finish import finish, wish_inputs
 from .pictures import put_back
+from .preview import previewing
 from .progress import in_parts
-from .wires import CATEGORY, BackgroundType, DiffSFSRType, ExpressionType, IdentityType, Loaded, Scene
+from .wires import CATEGORY, BackgroundType, ExpressionType, IdentityType, Loaded, Scene, carried, carried_input
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
     from comfy.sd import VAE
+    from spandrel import ImageModelDescriptor
 
 
 HOOKS = ("sampler_pre_cfg_function", "sampler_cfg_function", "sampler_post_cfg_function")
@@ -119,10 +121,12 @@ def sample(
     identity_scale: float,
     expression_scale: float,
     shared_noise: bool = False,
+    vae: VAE | None = None,
 ) -> Tensor:
     """Raw latents (B, C, h, w). Noise, sampler and steps are those of the host's KSampler with denoise 1.
 
     shared_noise  every face of the batch starts from the noise of the first
+    vae           shows the face while it is sampled; None: the host's own preview
     """
     ksampler = comfy.samplers.KSampler(
         model, steps, model.load_device, sampler_name, scheduler, denoise=1.0, model_options=model.model_options
@@ -130,7 +134,7 @@ def sample(
     whole = latent["samples"]
     noise = comfy.sample.prepare_noise(whole, seed, [0] * len(whole) if shared_noise else None)
     starts = range(0, len(whole), TOGETHER)
-    preview = latent_preview.prepare_callback(model, steps * len(starts))
+    preview = previewing(model, vae, steps * len(starts))
     samples = []
     for number, start in enumerate(starts):
         some = slice(start, start + TOGETHER)
@@ -153,6 +157,13 @@ def sample(
             )
         )
     return cat(samples).to(comfy.model_management.intermediate_device())
+
+
+def upscaled(upscale_model: ImageModelDescriptor, faces: Tensor) -> Tensor:
+    """IMAGE (B, S, S, 3) -> (B, kS, kS, 3), by the host's own node: in tiles, within its memory, with progress."""
+    from comfy_extras.nodes_upscale_model import ImageUpscaleWithModel
+
+    return ImageUpscaleWithModel.execute(upscale_model, faces).args[0]
 
 
 def part(conditioning: list, some: slice) -> list:
@@ -183,7 +194,6 @@ class DiffSFSRSampler(io.ComfyNode):
             description="Paints a face with the given identity and expression into the background's picture.",
             **only_known(io.Schema, search_aliases=["reactor", "reenactment", "liveportrait", "insightface"]),
             inputs=[
-                DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),
                 BackgroundType.Input("background", tooltip="From Extract Background."),
                 IdentityType.Input("identity", optional=True, tooltip=IDENTITY_TIP),
                 ExpressionType.Input("expression", optional=True, tooltip=EXPRESSION_TIP),
@@ -230,6 +240,12 @@ class DiffSFSRSampler(io.ComfyNode):
                     **only_known(io.Boolean.Input, advanced=True),
                 ),
                 *wish_inputs(),
+                carried_input(),
+                io.UpscaleModel.Input(
+                    "upscale_model",
+                    optional=True,
+                    tooltip="From Load Upscale Model: sharpens the painted face before it is finished and put back.",
+                ),
             ],
             outputs=[
                 io.Image.Output(
@@ -248,7 +264,6 @@ class DiffSFSRSampler(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        diffsfsr: Loaded,
         background: Scene,
         seed: int,
         steps: int,
@@ -264,7 +279,10 @@ class DiffSFSRSampler(io.ComfyNode):
         appearance: float = Wish.appearance,
         shape: float = Wish.shape,
         detail: int = Wish.detail,
+        diffsfsr: Loaded | None = None,
+        upscale_model: ImageModelDescriptor | None = None,
     ) -> io.NodeOutput:
+        diffsfsr = carried(diffsfsr, background)
         wish = Wish(appearance, shape, detail)
         for name, value, known in (
             ("sampler_name", sampler_name, comfy.samplers.KSampler.SAMPLERS),
@@ -287,7 +305,10 @@ class DiffSFSRSampler(io.ComfyNode):
             identity_scale,
             expression_scale,
             shared_noise,
+            vae,
         )
         painted = in_parts(vae.decode, samples, CHUNK)
+        if upscale_model is not None:
+            painted = in_parts(partial(upscaled, upscale_model), painted, CHUNK)
         crop = finish(diffsfsr, painted, background, identity, expression, wish)
         return io.NodeOutput(put_back(crop, background), crop)

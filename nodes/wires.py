@@ -57,10 +57,28 @@ class Scene(CutOut):
     """Faces cut out of an IMAGE, which is kept as it is, so that untouched pixels come out bit for bit."""
 
     image: Tensor  # (P, H, W, 3) in [0, 1]
+    loaded: Loaded | None = None  # by which they were found
 
     @property
     def count(self) -> int:
         return len(self.image)
+
+
+def carried_input() -> io.Input:
+    """Input `diffsfsr` of nodes to which a background brings it."""
+    return DiffSFSRType.Input(
+        "diffsfsr",
+        optional=True,
+        tooltip="From Load DiffSFSR; left off, the one by which the background was made.",
+    )
+
+
+def carried(diffsfsr: Loaded | None, background: CutOut) -> Loaded:
+    """What is wired to carried_input(), or comes with the background."""
+    loaded = getattr(background, "loaded", None) if diffsfsr is None else diffsfsr
+    if loaded is None:
+        raise ValueError("the background does not say by which model it was made: connect Load DiffSFSR's DIFFSFSR")
+    return loaded
 
 
 def on_cpu(code: Code) -> Code:

@@ -27,8 +27,8 @@ def call(run, diffsfsr, batch):
 
 
 def test_background_skips_or_passes_through(call, batch):
-    passed, crops, _ = call("ExtractBackground", without_face="pass through")
-    skipped, same, _ = call("ExtractBackground", without_face="skip")
+    passed, crops, *_ = call("ExtractBackground", without_face="pass through")
+    skipped, same, *_ = call("ExtractBackground", without_face="skip")
     assert passed.index.tolist() == [1, 2] and torch.equal(passed.image, batch)
     assert skipped.index.tolist() == [0, 1] and torch.equal(skipped.image, batch[1:3])
     assert torch.equal(crops, same)

@@ -315,7 +315,7 @@ def test_cutting_smoothing_and_pasting_of_a_video_tell_their_progress_and_can_be
 
     comfy.utils.set_progress_bar_global_hook(hook)
     try:
-        scene, crops, _ = run("DiffSFSRExtractBackground", **extract)
+        scene, crops, *_ = run("DiffSFSRExtractBackground", **extract)
         looking, smoothing = 4, 1
         assert told == [*((i, 4) for i in range(4)), (0, 4), *((i, 4) for i in range(4))]
         for at in (2, looking + smoothing + 1):

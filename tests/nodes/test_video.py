@@ -40,7 +40,7 @@ def sample(run, diffsfsr, background, **inputs):
 
 
 def test_frames_without_a_face_are_passed_through(run, diffsfsr, scene, frames):
-    background, crop, mask = scene
+    background, crop, mask, *_ = scene
     assert background.index.tolist() == [0, 2, 3] and len(crop) == len(mask) == 3
     pasted, crop = sample(run, diffsfsr, background)
     assert pasted.shape == frames.shape and len(crop) == 3
