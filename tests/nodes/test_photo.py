@@ -83,3 +83,11 @@ def test_nodes_that_show_what_they_read_run_alone_and_again(queue):
     for _ in range(2):  # the second time all of it is kept
         shown = queue(prompt)
         assert all(shown[key]["images"] for key in ("who", "where", "what"))
+
+
+def test_the_examples_keep_their_names(host):
+    """Workflows that people share name them."""
+    photo = host.part("nodes.photo")
+    assert photo.PHOTOS[0] == "example_selfie.jpg" and photo.CLIPS == ("example_clip.mp4",)
+    shared = {"example_calm.jpg", "example_man.jpg", "example_smile.jpg", "example_portrait.jpg", "example_group.jpg"}
+    assert shared < set(photo.PHOTOS)

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.host
 
 SNAPSHOT = Path(__file__).with_name("object_info.json")
 # what there is to choose depends on files and host
-ANY = ("checkpoint", "insightface_pack", "file", "folder", "sampler_name", "scheduler")
+ANY = ("checkpoint", "insightface_pack", "face_mesh", "image", "file", "folder", "sampler_name", "scheduler")
 
 
 def described(name: str, spec: tuple) -> dict:
