@@ -54,3 +54,37 @@ def mesh() -> Tensor:
     points[0, OUTLINE] = torch.stack([64 + 35 * angle.sin(), 64 - 45 * angle.cos()], -1)
     points[0, [468, 473, 4, 61, 291]] = torch.tensor(FRAMES["mini-128"].points)
     return points
+
+
+@pytest.fixture
+def turned() -> Callable[[float], Tensor]:
+    """turned(degrees): (1, 2, 3), a turn about the middle of 128 pixels."""
+
+    def matrix(degrees: float, about: float = 64.0) -> Tensor:
+        a, b = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+        return torch.tensor([[[a, -b, about - about * (a - b)], [b, a, about - about * (b + a)]]])
+
+    return matrix
+
+
+@pytest.fixture
+def disc() -> Callable[[int, float], Tensor]:
+    """disc(size, radius): (1, size, size), 1 within, 0 outside."""
+
+    def mask(size: int, radius: float) -> Tensor:
+        at = torch.arange(size) + 0.5 - size / 2
+        return ((at[:, None] ** 2 + at**2) < radius**2).float()[None]
+
+    return mask
+
+
+@pytest.fixture
+def smooth_picture() -> Callable[[int, int], Tensor]:
+    """smooth_picture(height, width): (3, height, width) in [-1, 1]."""
+
+    def picture(height: int, width: int) -> Tensor:
+        generator = torch.Generator().manual_seed(1)
+        coarse = torch.rand(1, 3, height // 16 + 1, width // 16 + 1, generator=generator) * 1.6 - 0.8
+        return F.interpolate(coarse, size=(height, width), mode="bicubic").clamp(-1, 1)[0]
+
+    return picture

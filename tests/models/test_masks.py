@@ -2,25 +2,9 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F
 from diffsfsr.models.appearance.topology import OUTLINE
 from diffsfsr.models.frames import transform
 from diffsfsr.models.masks import face_mask, light_on_face, remove_face
-
-
-def turned(degrees: float, about: float = 64.0) -> torch.Tensor:
-    a, b = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    return torch.tensor([[[a, -b, about - about * (a - b)], [b, a, about - about * (b + a)]]])
-
-
-def disc(size: int, radius: float) -> torch.Tensor:
-    at = torch.arange(size) + 0.5 - size / 2
-    return ((at[:, None] ** 2 + at**2) < radius**2).float()[None]
-
-
-def smooth_picture(height: int, width: int) -> torch.Tensor:
-    coarse = torch.rand(1, 3, height // 16 + 1, width // 16 + 1, generator=torch.Generator().manual_seed(1)) * 1.6 - 0.8
-    return F.interpolate(coarse, size=(height, width), mode="bicubic").clamp(-1, 1)[0]
 
 
 def test_the_oval_is_a_closed_ring_of_36_points():
@@ -29,7 +13,7 @@ def test_the_oval_is_a_closed_ring_of_36_points():
 
 @pytest.mark.parametrize("degrees", [0.0, 37.0, 180.0])
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_mask_contains_the_oval(mesh, degrees, mirrored):
+def test_mask_contains_the_oval(mesh, degrees, mirrored, turned):
     points = transform(mesh, turned(degrees))
     if mirrored:
         points = points * torch.tensor([-1.0, 1.0]) + torch.tensor([128.0, 0.0])
@@ -57,7 +41,7 @@ def test_mask_grows_with_dilation(mesh):
 
 
 @pytest.mark.parametrize(("degrees", "axis", "sign"), [(0.0, 1, 1), (90.0, 0, -1), (-90.0, 0, 1), (180.0, 1, -1)])
-def test_chin_and_forehead_follow_the_face(mesh, degrees, axis, sign):
+def test_chin_and_forehead_follow_the_face(mesh, degrees, axis, sign, turned):
     points = transform(mesh, turned(degrees))
     plain, longer, higher = (
         face_mask(points, 128, dilation=0, chin=chin, forehead=forehead)[0, 0].nonzero()[:, [1, 0]][:, axis] * sign
@@ -67,21 +51,21 @@ def test_chin_and_forehead_follow_the_face(mesh, degrees, axis, sign):
     assert 7 <= plain.min() - higher.min() <= 11 and higher.max() == plain.max()
 
 
-def test_masks_of_a_batch_equal_single_ones_and_nothing_is_masked_without_a_face(mesh):
+def test_masks_of_a_batch_equal_single_ones_and_nothing_is_masked_without_a_face(mesh, turned):
     both = torch.cat([mesh, transform(mesh, turned(20.0)) - 70, torch.full_like(mesh, 30.0)])
     masks = face_mask(both, 128)
     assert torch.equal(masks[1:2], face_mask(both[1:2], 128)) and masks[1].sum() > 100  # half out of the crop
     assert masks[2].sum() == 0
 
 
-def test_remove_face_is_grey_in_the_mask_only():
+def test_remove_face_is_grey_in_the_mask_only(disc, smooth_picture):
     pixels, mask = smooth_picture(32, 32)[None], disc(32, 9)[None]
     removed = remove_face(pixels, mask)
     assert (removed[mask.expand(-1, 3, -1, -1) == 1] == 0).all()
     assert torch.equal(removed[mask.expand(-1, 3, -1, -1) == 0], pixels[mask.expand(-1, 3, -1, -1) == 0])
 
 
-def test_light_is_the_plane_that_the_face_lies_in_whatever_is_around_it():
+def test_light_is_the_plane_that_the_face_lies_in_whatever_is_around_it(disc):
     y, x = torch.meshgrid(torch.linspace(-1, 1, 64), torch.linspace(-1, 1, 64), indexing="ij")
     plane = torch.stack([0.3 + 0.2 * x, 0.1 - 0.3 * y, -0.2 + 0.1 * x + 0.1 * y])[None]
     mask = disc(64, 20)[None]
@@ -94,11 +78,11 @@ def test_light_is_the_plane_that_the_face_lies_in_whatever_is_around_it():
     torch.testing.assert_close(light_on_face(both, torch.cat([mask, mask]))[1].flip(-1), light_on_face(face, mask)[0])
 
 
-def test_light_of_a_mask_without_pixels_is_grey():
+def test_light_of_a_mask_without_pixels_is_grey(smooth_picture):
     assert (light_on_face(smooth_picture(32, 32)[None], torch.zeros(1, 1, 32, 32)) == 0).all()
 
 
-def test_removed_faces_leave_what_is_given_in_their_place():
+def test_removed_faces_leave_what_is_given_in_their_place(disc, smooth_picture):
     pixels, mask = smooth_picture(32, 32)[None], disc(32, 9)[None]
     removed = remove_face(pixels, mask, torch.full_like(pixels, 0.25))
     assert (removed[mask.expand(-1, 3, -1, -1) == 1] == 0.25).all()

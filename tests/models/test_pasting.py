@@ -1,26 +1,9 @@
-import math
-
 import pytest
 import torch
 import torch.nn.functional as F
 from diffsfsr.models.compositing import feather, match_colour, paste
 from diffsfsr.models.frames import FRAMES, align, crop, five_points, inside, transform
 from diffsfsr.models.masks import face_mask
-
-
-def turned(degrees: float, about: float = 64.0) -> torch.Tensor:
-    a, b = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    return torch.tensor([[[a, -b, about - about * (a - b)], [b, a, about - about * (b + a)]]])
-
-
-def disc(size: int, radius: float) -> torch.Tensor:
-    at = torch.arange(size) + 0.5 - size / 2
-    return ((at[:, None] ** 2 + at**2) < radius**2).float()[None]
-
-
-def smooth_picture(height: int, width: int) -> torch.Tensor:
-    coarse = torch.rand(1, 3, height // 16 + 1, width // 16 + 1, generator=torch.Generator().manual_seed(1)) * 1.6 - 0.8
-    return F.interpolate(coarse, size=(height, width), mode="bicubic").clamp(-1, 1)[0]
 
 
 def test_feather_stays_inside_and_rises_to_one(mesh):
@@ -40,21 +23,21 @@ def test_feather_is_one_from_its_radius_on_and_fades_out_at_the_border_of_the_cr
     assert soft[0, 0].max() < 0.15 and (soft[0, 32, :6].diff() > 0).all()
 
 
-def test_match_colour_takes_back_a_known_change():
+def test_match_colour_takes_back_a_known_change(disc, smooth_picture):
     reference, mask = smooth_picture(128, 128)[None], disc(128, 40)[None]
     gain, offset = torch.tensor([1.1, 0.9, 1.0]).view(3, 1, 1), torch.tensor([0.05, -0.1, 0.02]).view(3, 1, 1)
     matched = match_colour((reference - offset) / gain, reference, mask)
     torch.testing.assert_close(matched, reference, atol=2e-3, rtol=0)
 
 
-def test_match_colour_changes_nothing_where_the_ring_agrees():
+def test_match_colour_changes_nothing_where_the_ring_agrees(disc, smooth_picture):
     reference, mask = smooth_picture(128, 128)[None], disc(128, 40)[None]
     result = torch.where(mask > 0, -reference, reference)
     assert torch.equal(match_colour(result, reference, mask), result)
     assert torch.equal(match_colour(result, -reference, torch.ones_like(mask)), result)  # no ring
 
 
-def test_match_colour_never_flattens_the_face_and_ignores_what_is_not_in_the_picture():
+def test_match_colour_never_flattens_the_face_and_ignores_what_is_not_in_the_picture(disc, smooth_picture):
     reference, mask = smooth_picture(128, 128)[None], disc(128, 40)[None]
     assert match_colour(reference, reference * 0, mask).std() >= 0.79 * reference.std()
     valid = torch.ones_like(mask)
@@ -67,7 +50,7 @@ def test_match_colour_never_flattens_the_face_and_ignores_what_is_not_in_the_pic
 
 
 @pytest.mark.parametrize(("factor", "tolerance"), [(0.6, 0.01), (1.0, 0.01), (2.9, 0.03)])
-def test_pasting_back_what_was_cut_out(mesh, factor, tolerance):
+def test_pasting_back_what_was_cut_out(mesh, factor, tolerance, turned, smooth_picture):
     picture = smooth_picture(400, 420)
     points = transform(mesh, turned(17.0)) * factor + 20
     matrix = align(five_points(points), FRAMES["mini-128"])
@@ -87,7 +70,7 @@ def test_pasting_back_what_was_cut_out(mesh, factor, tolerance):
 
 
 @pytest.mark.parametrize("side", [64, 128, 200])
-def test_enlarged_crops_land_in_the_same_place(side):
+def test_enlarged_crops_land_in_the_same_place(side, disc, smooth_picture):
     picture = smooth_picture(96, 96)
     matrix = torch.tensor([[1.0, 0.0, -11.0], [0.0, 1.0, -19.0]])
     upscaled = F.interpolate(picture[None, :, 19:83, 11:75], size=(side, side), mode="bicubic")[0]
@@ -114,7 +97,7 @@ def test_a_fine_pattern_does_not_alias_when_it_gets_smaller():
 
 
 @pytest.mark.parametrize("shift", [(-64.0, -30.0), (300.0, 300.0)])
-def test_a_face_half_or_wholly_outside_of_the_picture(mesh, shift):
+def test_a_face_half_or_wholly_outside_of_the_picture(mesh, shift, smooth_picture):
     picture = smooth_picture(64, 80)
     points = mesh + torch.tensor(shift)
     matrix = align(five_points(points), FRAMES["mini-128"])
@@ -125,7 +108,7 @@ def test_a_face_half_or_wholly_outside_of_the_picture(mesh, shift):
     torch.testing.assert_close(pasted, picture, atol=0.03, rtol=0)
 
 
-def test_a_picture_of_16_pixels(mesh):
+def test_a_picture_of_16_pixels(mesh, smooth_picture):
     picture = smooth_picture(16, 16)
     matrix = align(five_points(mesh / 8), FRAMES["mini-128"])
     cut = crop(picture[None], matrix, 128)
