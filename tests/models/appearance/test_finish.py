@@ -184,6 +184,14 @@ def test_a_mask_over_the_face_is_not_its_light(finisher, background, person):
     assert (masked[0] - masked[2]) > 0.5 * (plain[0] - plain[2])
 
 
+def test_a_face_is_as_blurred_as_its_scene(finisher, background, person):
+    blurred = torch.nn.functional.avg_pool2d(background.pictures, 5, 1, 2, count_include_pad=False)
+    scene = dataclasses.replace(background, pictures=blurred)
+    fine = [x - torch.nn.functional.avg_pool2d(x, 7, 1, 3) for x in (finish(finisher, scene, person), around(scene))]
+    cheeks = torch.cat([torch.stack(fine)[..., 290:340, at : at + 50] for at in (150, 310)], -1)
+    assert 0.6 < cheeks[0].std() / cheeks[1].std() < 1.6
+
+
 FEATURES = [468, 473, 4, 61, 291, 13, 152]  # irises, nose, mouth, chin
 
 
