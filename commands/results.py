@@ -35,6 +35,10 @@ def add(commands: Commands) -> None:
     sub.add_argument("--data", type=Path, required=True, nargs="+", help="prepared folders, for their test people")
     sub.add_argument("--limit", type=int, default=256, help="photos, about")
 
+    sub = commands.add(realism, "how far pictures are from photographs, by CLIP's features", computes=False)
+    sub.add_argument("results", type=Path, nargs="+", help="folders of pictures with a face")
+    sub.add_argument("--real", type=Path, required=True, help="folder of photographs to compare with")
+
     sub = commands.add(nearest, "the nearest training photo to each face in pictures, by the judge")
     sub.add_argument("pictures", type=Path, nargs="+", help="pictures, or folders of them")
     sub.add_argument("--data", type=Path, required=True, nargs="+", help="all prepared folders that were trained on")
@@ -113,6 +117,12 @@ def reconstruct(args: argparse.Namespace) -> None:
 
     model = DiffSFSR.load(args.checkpoint, device=device_of(args))
     print(measure(model, args.data, find_judges(), args.limit).markdown())
+
+
+def realism(args: argparse.Namespace) -> None:
+    from ..evaluation.results.realism import run
+
+    run(args.results, args.real)
 
 
 def nearest(args: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from .appearance.finish import Finisher
 from .appearance.photos import photograph
+from .appearance.retouch import Retoucher
 from .appearance.shape import ShapeModel
 from .codes import Background, CutOut, Expression, Identity, broadcast, one_for_each_face
 from .conditions import Conditioner
@@ -63,7 +64,7 @@ class Encoders(nn.Module):
         self.recognisers = Recognisers(recognisers)
         self.conditioner = Conditioner(config)
         self.library = library
-        self.shape = ShapeModel.load()
+        self.shape, self.retoucher = ShapeModel.load(), Retoucher.load()
         self.comparer: PackRecogniser | None = None  # takes no part in conditioning
 
     @classmethod
@@ -93,7 +94,7 @@ class Encoders(nn.Module):
     @property
     def finisher(self) -> Finisher:
         """Finishes painted faces with the pixels of photos."""
-        return Finisher(self.mesh, self.shape, self.conditioner.neutral)
+        return Finisher(self.mesh, self.shape, self.conditioner.neutral, self.retoucher)
 
     @property
     def device(self) -> torch.device:

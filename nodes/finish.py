@@ -53,6 +53,18 @@ def wish_inputs() -> list[io.Input]:
             tooltip="Pixels of the finished face for each that the model paints; a face gets 1024 at most.",
             **only_known(io.Int.Input, advanced=True),
         ),
+        io.Float.Input(
+            "retouch",
+            default=Wish.retouch,
+            min=0.0,
+            max=1.0,
+            step=0.05,
+            round=0.01,
+            optional=True,
+            tooltip="How far a small network goes over the face at the end: it closes folds of another expression and "
+            "sharpens what was painted. 0 leaves it out.",
+            **advanced,
+        ),
     ]
 
 
@@ -96,6 +108,7 @@ class DiffSFSRFinish(io.ComfyNode):
         appearance: float = Wish.appearance,
         shape: float = Wish.shape,
         detail: int = Wish.detail,
+        retouch: float = Wish.retouch,
         diffsfsr: Loaded | None = None,
     ) -> io.NodeOutput:
         diffsfsr = carried(diffsfsr, background)
@@ -105,7 +118,7 @@ class DiffSFSRFinish(io.ComfyNode):
             raise ValueError(
                 "a preview needs photos, and this identity was kept without them; connect Encode Identity, or an image"
             )
-        wish = Wish(appearance, shape, detail)
+        wish = Wish(appearance, shape, detail, retouch)
         return io.NodeOutput(finish(diffsfsr, image, background, identity, expression, wish))
 
 

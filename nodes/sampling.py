@@ -279,11 +279,12 @@ class DiffSFSRSampler(io.ComfyNode):
         appearance: float = Wish.appearance,
         shape: float = Wish.shape,
         detail: int = Wish.detail,
+        retouch: float = Wish.retouch,
         diffsfsr: Loaded | None = None,
         upscale_model: ImageModelDescriptor | None = None,
     ) -> io.NodeOutput:
         diffsfsr = carried(diffsfsr, background)
-        wish = Wish(appearance, shape, detail)
+        wish = Wish(appearance, shape, detail, retouch)
         for name, value, known in (
             ("sampler_name", sampler_name, comfy.samplers.KSampler.SAMPLERS),
             ("scheduler", scheduler, comfy.samplers.KSampler.SCHEDULERS),

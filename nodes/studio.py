@@ -129,13 +129,14 @@ class Studio:
     def _ready(self) -> Finisher:
         if self._finisher is None:
             from ..models.appearance.finish import Finisher
+            from ..models.appearance.retouch import Retoucher
             from ..models.appearance.shape import ShapeModel
             from ..models.expression.library import ExpressionLibrary
             from ..models.faces.mesh import FaceMesh
 
             mesh = FaceMesh.load(find_task_file(task_folders())).eval().requires_grad_(False)
             neutral = ExpressionLibrary.load(ASSETS / "expressions.json").neutral
-            self._finisher = Finisher(mesh, ShapeModel.load(), neutral)
+            self._finisher = Finisher(mesh, ShapeModel.load(), neutral, Retoucher.load())
         return self._finisher
 
 

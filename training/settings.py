@@ -59,9 +59,11 @@ def settings_of_parts() -> dict[str, type]:
     from .decoder.settings import DecoderTraining
     from .denoiser.settings import Training
     from .recogniser.settings import RecogniserTraining
+    from .retoucher.settings import RetoucherTraining
 
-    names = "recogniser", "autoencoder", "denoiser", "decoder"  # folders here
-    return dict(zip(names, (RecogniserTraining, AutoencoderTraining, Training, DecoderTraining), strict=True))
+    names = "recogniser", "autoencoder", "denoiser", "decoder", "retoucher"  # folders here
+    settings = RecogniserTraining, AutoencoderTraining, Training, DecoderTraining, RetoucherTraining
+    return dict(zip(names, settings, strict=True))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from ...models.appearance.composed import Composed
+from ...models.appearance.finish import Wish
 from ...models.appearance.warp import warp
 from ...models.codes import Background, Expression, Identity
 from ...models.compositing import paste_faces
@@ -61,14 +63,16 @@ def steps(model: DiffSFSR, selfie: Tensor, picture: Tensor, sampling: int) -> di
         "background: find the face": lambda: encoders.mesh.find(picture),
         "background: cut it out": lambda: encoders.cut_out([picture].__getitem__, faces[1:]),
         f"paint, {sampling} steps": lambda: model.paint(who, what, scene, sampling),
-        **finishing(model, who, what, scene),
+        **finishing(model, painted, who, what, scene),
         "finish, all of it": lambda: model.finish(painted, who, what, scene),
         "paste": lambda: paste_faces(finished, scene),
         "preview, all of it: no painter": lambda: model.preview(who, what, scene),
     }
 
 
-def finishing(model: DiffSFSR, who: Identity, what: Expression, scene: Background) -> dict[str, Callable[[], object]]:
+def finishing(
+    model: DiffSFSR, painted: Tensor, who: Identity, what: Expression, scene: Background
+) -> dict[str, Callable[[], object]]:
     """By name, parts of what finishing does."""
     own, size, mesh = who.appearances[0], DETAIL * scene.crop.shape[-1], model.encoders.mesh
     wants = (model.encoders.conditioner.neutral + what.code).clamp(0, 1)
@@ -78,9 +82,15 @@ def finishing(model: DiffSFSR, who: Identity, what: Expression, scene: Backgroun
     def target() -> Tensor:
         return model.encoders.shape.wanted(own.points, own.blendshapes, wants, there, scene.blendshapes, 1.0, mesh)
 
+    def composed() -> Composed:
+        place = model.encoders.finisher.place(scene, 0, scene.pictures.__getitem__, Wish())
+        return model.encoders.finisher.compose(painted, place, own, wants, points, 1.0)
+
     points = target()
+    face = composed()
     return {
         "finish: the wanted mesh": target,
         f"finish: warp the selfie to {size} px": lambda: warp(own.photos, own.points, points, size),
         f"finish: warp the scene to {size} px": lambda: warp(around, there, points, size),
+        "finish: retouch": lambda: model.encoders.retoucher.retouch(face),
     }

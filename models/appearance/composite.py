@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..frames import pixel_centres, resample
 from .bands import blur, halve, join, over_face, split
+from .composed import Composed
 from .folds import folds
 from .light import calm, from_log, hairless, harmonics_of, like_skin, relight, to_log, unlike_cloth
 from .topology import OUTLINE
@@ -64,12 +65,11 @@ class Shares:
         return replace(half, fold=F.max_pool2d(half.fold, 3, stride=1, padding=1))
 
 
-def compose(layers: Layers, around: Tensor, appearance: float = 1.0) -> Tensor:
+def compose(layers: Layers, around: Tensor, appearance: float = 1.0) -> Composed:
     """The face, in its surroundings.
 
     around      (B, 3, S, S) in [-1, 1]: what surrounds the face, see surroundings()
     appearance  0..1: how much of what the photo could give is taken from it
-    returns     (B, 3, S, S) in [-1, 1]
     """
     target, size = layers.target, around.shape[-1]
     near = _nearness(layers, size)
@@ -106,9 +106,19 @@ def compose(layers: Layers, around: Tensor, appearance: float = 1.0) -> Tensor:
         even=skin * plain,
     )
     face = from_log(_mix(to_log(photo), None if painted is None else to_log(painted), to_log(scene), shares))
-    face = _no_more_colour(face, layers.scene.picture, lit)
+    tone, colour = _colours(layers.scene.picture, lit)  # a grey scene's face is grey, a toned one's has its tone alone
+    face = face + (1 - colour) * (tone - face + face.mean(1, keepdim=True))
     edge = face_edge(layers.photo)
-    return torch.lerp(around, face, edge)
+    return Composed(
+        face=torch.lerp(around, face, edge),
+        photo=photo.clamp(-1, 1),
+        painted=(scene if painted is None else painted).clamp(-1, 1),
+        share=shares.photo,
+        near=near,
+        edge=edge,
+        parts=torch.cat([mouth, eyes, lips], 1),
+        colour=colour,
+    )
 
 
 def surroundings(scene: Tensor, was: Tensor, now: Tensor, mask: Tensor) -> Tensor:
@@ -135,14 +145,13 @@ def surroundings(scene: Tensor, was: Tensor, now: Tensor, mask: Tensor) -> Tenso
     return torch.where(mask > 0, torch.lerp(scene, moved, mask), scene)
 
 
-def _no_more_colour(face: Tensor, scene: Tensor, skin: Tensor) -> Tensor:
-    """A grey scene's face is grey, a toned one's has its tone alone: no more variety of colour than where skin lies."""
-    own, other = (x - x.mean(1, keepdim=True) for x in (face, scene))
+def _colours(scene: Tensor, skin: Tensor) -> tuple[Tensor, Tensor]:
+    """Of the scene's face, where skin lies: its tone (B, 3, 1, 1), and 0..1 (B, 1, 1, 1), how far it varies."""
+    chroma = scene - scene.mean(1, keepdim=True)
     total = skin.sum((2, 3), keepdim=True).clamp(min=1e-6)
-    tone = (other * skin).sum((2, 3), keepdim=True) / total
-    variety = ((other - tone).square().sum(1, keepdim=True) * skin).sum((2, 3), keepdim=True) / total
-    share = (variety.sqrt() / VARIETY).clamp(0, 1)
-    return face + (1 - share) * (tone - own)
+    tone = (chroma * skin).sum((2, 3), keepdim=True) / total
+    variety = ((chroma - tone).square().sum(1, keepdim=True) * skin).sum((2, 3), keepdim=True) / total
+    return tone, (variety.sqrt() / VARIETY).clamp(0, 1)
 
 
 def _nearness(layers: Layers, size: int) -> Tensor:

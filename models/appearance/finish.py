@@ -17,9 +17,11 @@ from ..codes import CutOut, Expression, Identity, one_for_each_face
 from ..compositing import FEATHER, feather
 from ..faces.mesh import PRESENCE, ROOM, SIDE, FaceMesh
 from ..frames import crop
+from .composed import Composed
 from .composite import Layers, compose, surroundings
 from .layout import Layout
 from .photos import Appearance
+from .retouch import Retoucher
 from .shape import ShapeModel
 from .topology import MOUTH, OUTLINE
 from .warp import Warped, lay_out, warp, warp_photos
@@ -38,9 +40,10 @@ class Wish:
     appearance: float = 1.0  # 0..1: how much comes from the photo; 0 leaves the painted crop as it is
     shape: float = 1.0  # 0..1: outline of the face, the scene's (0) to the person's (1)
     detail: int = DETAIL  # pixels for each of the frame's
+    retouch: float = 1.0  # 0..1: how far the network goes that comes last; 0 leaves the composed face as it is
 
     def __post_init__(self):
-        for name in ("appearance", "shape"):
+        for name in ("appearance", "shape", "retouch"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"got {getattr(self, name)} for {name}, want 0 to 1")
         if self.detail < 1:
@@ -48,9 +51,9 @@ class Wish:
 
 
 class Finisher:
-    def __init__(self, mesh: FaceMesh, shape: ShapeModel, neutral: Tensor):
+    def __init__(self, mesh: FaceMesh, shape: ShapeModel, neutral: Tensor, retoucher: Retoucher):
         """neutral: (51,) blendshapes of a neutral face, which expressions count from"""
-        self.mesh, self.shape, self.neutral = mesh, shape, neutral
+        self.mesh, self.shape, self.neutral, self.retoucher = mesh, shape, neutral, retoucher
 
     def __call__(
         self,
@@ -111,6 +114,16 @@ class Finisher:
         target  from target(), where it is there already
         """
         target = self.target(scene, own, wants, wish) if target is None else target
+        composed = self.compose(painted, scene, own, wants, target, wish.appearance)
+        face = composed.face
+        if painted is not None and wish.retouch:
+            face = self.retoucher.retouch(composed, wish.retouch)
+        return torch.where(scene.soft > 0, torch.lerp(scene.around, face, scene.soft), scene.around)
+
+    def compose(
+        self, painted: Tensor | None, scene: "Place", own: Appearance, wants: Tensor, target: Tensor, appearance: float
+    ) -> Composed:
+        """One face on the wanted mesh, in its surroundings, before it is retouched; all as of finish()."""
         size, photos = scene.around.shape[-1], own.photos
         moved = self._moved(own, wants)  # (n, 478)
         layout = lay_out(target, size)
@@ -129,8 +142,7 @@ class Finisher:
             target=target,
         )
         around = surroundings(scene.around, scene.points, target, scene.mask)
-        face = compose(layers, around, wish.appearance)
-        return torch.where(scene.soft > 0, torch.lerp(scene.around, face, scene.soft), scene.around)
+        return compose(layers, around, appearance)
 
     def _moved(self, own: Appearance, wants: Tensor) -> Tensor:
         """(n, 478): how far the expression moves each point of the photos, parts of the face's height."""

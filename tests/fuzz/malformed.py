@@ -24,7 +24,9 @@ if __name__ == "__main__":
 
 import torch  # noqa: E402
 import torch.nn.functional as F  # noqa: E402
+from diffsfsr.models.appearance.composed import PLANES  # noqa: E402
 from diffsfsr.models.appearance.photos import PORTRAIT, Appearance  # noqa: E402
+from diffsfsr.models.appearance.retouch import Retoucher  # noqa: E402
 from diffsfsr.models.codes import Expression, Identity  # noqa: E402
 from diffsfsr.models.conditions import Conditioner  # noqa: E402
 from diffsfsr.models.expression.file import STRONGEST, load_expression, save_expression  # noqa: E402
@@ -89,6 +91,7 @@ def readers() -> list[Reader]:
         tensors("own library", _write_library, _read_library),
         tensors("references", _write_references, _read_references),
         tensors("recogniser", lambda path: _recogniser().save(path), _read_recogniser),
+        tensors("retoucher", lambda path: Retoucher((8, 12)).save(path), _read_retoucher),
         tensors("checkpoint", _write_checkpoint, _read_checkpoint),
         texts("table of labels", lambda path: path.write_text(dumps(TABLE)), _read_labels),
         texts("table of synonyms", lambda path: path.write_text(dumps(SYNONYMS)), _read_words),
@@ -213,6 +216,11 @@ def _read_references(path: Path) -> None:
 def _recogniser() -> Recogniser:
     torch.manual_seed(0)
     return Recogniser((8, 8, 8, 8), (1, 1, 1), 24)
+
+
+def _read_retoucher(path: Path) -> None:
+    change = Retoucher.load(path)(torch.zeros(1, PLANES, 16, 16))
+    assert change.isfinite().all()
 
 
 def _read_recogniser(path: Path) -> None:

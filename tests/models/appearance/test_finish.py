@@ -7,6 +7,7 @@ import pytest
 import torch
 from diffsfsr.models.appearance.finish import Finisher, Wish, can_finish
 from diffsfsr.models.appearance.photos import PORTRAIT, Appearance, morph, photograph
+from diffsfsr.models.appearance.retouch import Retoucher
 from diffsfsr.models.appearance.shape import ShapeModel
 from diffsfsr.models.codes import Background, Expression, Identity
 from diffsfsr.models.compositing import paste_faces
@@ -17,7 +18,7 @@ from diffsfsr.models.masks import face_mask
 
 @pytest.fixture(scope="module")
 def finisher(face_mesh) -> Finisher:
-    return Finisher(face_mesh, ShapeModel.load(), torch.zeros(51))
+    return Finisher(face_mesh, ShapeModel.load(), torch.zeros(51), Retoucher.load())
 
 
 def cut(face_mesh, picture, times=1, face=None) -> Background:
@@ -190,6 +191,16 @@ def test_a_face_is_as_blurred_as_its_scene(finisher, background, person):
     fine = [x - torch.nn.functional.avg_pool2d(x, 7, 1, 3) for x in (finish(finisher, scene, person), around(scene))]
     cheeks = torch.cat([torch.stack(fine)[..., 290:340, at : at + 50] for at in (150, 310)], -1)
     assert 0.6 < cheeks[0].std() / cheeks[1].std() < 1.6
+
+
+def test_without_retouching_the_face_stays_as_it_was_composed(finisher, background, person):
+    given = background, person, Expression(torch.full((1, 51), 0.1))
+    idle = Finisher(finisher.mesh, finisher.shape, finisher.neutral, Retoucher())
+    bare = finish(finisher, *given, painted=background.crop, retouch=0)
+    torch.testing.assert_close(bare, finish(idle, *given, painted=background.crop))
+    half, whole = (finish(finisher, *given, painted=background.crop, retouch=much) for much in (0.5, 1))
+    assert (whole - bare).abs().mean() > 1e-3
+    assert (half - (bare + whole) / 2).abs().mean() < 1e-3
 
 
 FEATURES = [468, 473, 4, 61, 291, 13, 152]  # irises, nose, mouth, chin

@@ -5,6 +5,7 @@ import torch
 from diffsfsr.models.appearance.finish import Finisher, Wish
 from diffsfsr.models.appearance.live import HANDLES, Live, _cut_out
 from diffsfsr.models.appearance.photos import photograph
+from diffsfsr.models.appearance.retouch import Retoucher
 from diffsfsr.models.appearance.shape import ShapeModel
 from diffsfsr.models.codes import Expression, Identity
 from diffsfsr.models.faces.mesh import BLENDSHAPES
@@ -12,7 +13,7 @@ from diffsfsr.models.faces.mesh import BLENDSHAPES
 
 @pytest.fixture(scope="module")
 def finisher(face_mesh) -> Finisher:
-    return Finisher(face_mesh, ShapeModel.load(), torch.full((51,), 0.05))
+    return Finisher(face_mesh, ShapeModel.load(), torch.full((51,), 0.05), Retoucher.load())
 
 
 @pytest.fixture(scope="module")

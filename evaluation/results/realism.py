@@ -1,0 +1,75 @@
+"""How far results are from photographs: `python cli.py realism RESULTS --real PHOTOS`.
+
+The kernel distance of CLIP's features (Jayasumana et al. 2024: squared maximum mean discrepancy, a Gaussian of width
+10, times 1000, unbiased) between the faces of two folders, cut alike. Two halves of the real ones tell what is nothing.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ...models.appearance.photos import PORTRAIT
+from ...models.faces.mesh import FaceMesh
+from ...models.frames import Frame, align, crop, five_points
+from ...models.pictures import read_picture
+from ...training.data.photos import is_picture
+from ...training.progress import shown
+from ..judges.clip import Clip
+
+FACE = Frame(256, tuple((x * 0.4, y * 0.4) for x, y in PORTRAIT.points))
+WIDTH, TIMES = 10.0, 1000.0
+SEED = 0  # of the halves
+ROUNDS = 10
+
+
+def run(results: Sequence[Path], real: Path) -> None:
+    mesh, clip = FaceMesh.load(_task_file()), Clip.load()
+    photos = features(real, mesh, clip)
+    print(f"| pictures | faces | distance to {real.name} |\n|---|---|---|")
+    print(f"| two halves of {real.name} | {len(photos)} | {halves(photos):.2f} |")
+    for folder in results:
+        found = features(folder, mesh, clip)
+        print(f"| {folder.name} | {len(found)} | {distance(found, photos):.2f} |", flush=True)
+
+
+def features(folder: Path, mesh: FaceMesh, clip: Clip) -> Tensor:
+    """(N, 512): of the largest face of every picture in a folder; pictures without one are left out."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder {folder}; give folders of pictures")
+    found = []
+    for path in shown(sorted(filter(lambda path: is_picture(path.name), folder.rglob("*"))), folder.name):
+        picture = read_picture(path)
+        faces = mesh.find(picture, limit=1)
+        if faces:
+            matrix = align(five_points(faces[0].points[None]), FACE)
+            found.append(clip(crop(picture[None], matrix, FACE.size)))
+    if len(found) < 2:
+        raise ValueError(f"got {len(found)} faces in {folder}, want two or more")
+    return torch.cat(found)
+
+
+def distance(first: Tensor, second: Tensor) -> float:
+    """Between two sets of unit vectors, (N, D) and (M, D); near 0, and at times below, where both are of one kind."""
+    a, b, between = _kernel(first, first), _kernel(second, second), _kernel(first, second)
+    within = sum((k.sum() - k.trace()) / (len(k) * (len(k) - 1)) for k in (a, b))
+    return TIMES * float(within - 2 * between.mean())
+
+
+def halves(vectors: Tensor) -> float:
+    """Mean size of the distance between random halves."""
+    generator = torch.Generator().manual_seed(SEED)
+    orders = [torch.randperm(len(vectors), generator=generator) for _ in range(ROUNDS)]
+    pairs = [vectors[order].chunk(2) for order in orders]
+    return sum(abs(distance(*pair)) for pair in pairs) / ROUNDS
+
+
+def _kernel(x: Tensor, y: Tensor) -> Tensor:
+    return torch.exp(-torch.cdist(x.double(), y.double()).square() / (2 * WIDTH**2))
+
+
+def _task_file() -> Path:
+    from ...models.faces.task_file import find_task_file
+
+    return find_task_file()

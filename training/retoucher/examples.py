@@ -1,0 +1,240 @@
+"""What the retoucher is trained on: portraits, and what is composed of another photo of that face, as in use (ours).
+
+The other photo is one of the same person where there is one, with folds and teeth of its own. Else it is the portrait
+itself, carried through its mesh to another portrait's expression, to another pose and light, on the way losing what it
+hides; where that expression bends the skin, it gets the other's folds. The run time carries it back. The painter's crop
+is painted from a noisy portrait, with its codes, so that it fits.
+"""
+
+import io
+import math
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ...models.appearance.bands import halve, join, over_face, split
+from ...models.appearance.composite import FAR
+from ...models.appearance.finish import CHIN, DETAIL, FOREHEAD, Place
+from ...models.appearance.light import from_log, to_log
+from ...models.appearance.photos import PORTRAIT, Appearance, photograph
+from ...models.appearance.warp import warp
+from ...models.codes import CutOut, Expression
+from ...models.compositing import FEATHER, feather
+from ...models.faces.mesh import Face
+from ...models.frames import crop
+from ...models.masks import face_mask
+from ...models.pictures import decode_picture
+from ...models.pipeline import DiffSFSR
+from ..data.encode import random_tones
+from ..data.photos import Photos, person_of
+from ..data.split import is_test_person, name_hash
+from ..run import generator_at
+
+SIDE = 512  # pixels of an example
+PAINTED_FROM = (500, 1000)  # noise levels that a portrait is painted from
+STEPS = 3  # by which
+ACTING, DRAWN = 50, 3  # portraits that an expression may be taken from; the farthest of so many is
+FOLDS = 5  # bands of a portrait of 640 pixels that folds are in
+TURN = (20.0, 10.0)  # degrees of yaw and pitch that a portrait is turned by at most
+
+
+@dataclass(frozen=True)
+class Portrait:
+    name: str
+    picture: Tensor  # (3, 640, 640) in [-1, 1], cut in PORTRAIT
+    face: Face
+
+
+@dataclass(frozen=True)
+class Example:
+    planes: Tensor  # (PLANES, SIDE, SIDE) uint8, what the retoucher is given, [-1, 1] as 0..255
+    truth: Tensor  # (3, SIDE, SIDE) uint8
+    points: Tensor  # (478, 2) pixels of both
+
+    def save(self, path: Path) -> None:
+        unfinished = path.with_suffix(".unfinished")
+        save_file({key: value.contiguous() for key, value in vars(self).items()}, unfinished)
+        unfinished.replace(path)
+
+
+def write_examples(sources: list[Path], out: Path, model: DiffSFSR) -> Iterator[tuple[int, int]]:
+    """A file for each example below `out`; those that are there stay. Yields how many are done, and of how many.
+
+    sources  folders or .zip files of photos, one folder a person, cut in PORTRAIT; test people are left out
+    """
+    photos = [(source, name) for source in map(Photos, sources) for name in source.names]
+    photos = [(source, name) for source, name in photos if not is_test_person(person_of(name))]
+    names = [name for _, name in photos]
+    wanted = [(source, name, other) for source, name in photos for other in _others(name, names)]
+    wanted.sort(key=lambda each: name_hash(each[1] + each[2]))  # of all sources some, whenever it is stopped
+    acting: deque[Portrait] = deque(maxlen=ACTING)
+    for done, (source, name, other) in enumerate(wanted):
+        path = out / f"{name_hash(name + other)}.safetensors"
+        if path.is_file():
+            yield done + 1, len(wanted)
+            continue
+        found = [read_portrait(source, each, model) for each in (name, other) if each]
+        if all(found):
+            generator = generator_at(int(name_hash(name), 16) % 2**31, len(other))
+            acting.append(found[0])
+            photo = found[1] if other else None
+            drawn = [acting[i] for i in torch.randint(len(acting), (DRAWN,), generator=generator).tolist()]
+            actor = max(drawn, key=lambda each: (each.face.blendshapes - found[0].face.blendshapes).square().sum())
+            make_example(found[0], photo, actor, model, generator).save(path)
+        yield done + 1, len(wanted)
+
+
+def _others(name: str, names: list[str]) -> list[str]:
+    """The photos that go with one: itself carried away (""), and the next of the same person."""
+    own = [each for each in names if person_of(each) == person_of(name)]
+    after = own[(own.index(name) + 1) % len(own)]
+    return ["", after] if after != name else [""]
+
+
+def read_portrait(source: Photos, name: str, model: DiffSFSR) -> Portrait | None:
+    picture = decode_picture(source.read(name), name)
+    if picture.shape[-1] != PORTRAIT.size:
+        raise ValueError(f"{name} has {picture.shape[-1]} pixels on a side, want {PORTRAIT.size}, cut in PORTRAIT")
+    faces = model.encoders.mesh.find(picture, limit=1)
+    return Portrait(name, picture, faces[0]) if faces else None
+
+
+@torch.no_grad()
+def make_example(
+    portrait: Portrait, other: Portrait | None, actor: Portrait, model: DiffSFSR, generator: torch.Generator
+) -> Example:
+    """other: a photo of the same person, else the portrait is carried to the expression of `actor`"""
+    finisher, scene = model.encoders.finisher, cut_out(portrait, model)
+    border = (PORTRAIT.size - SIDE) // 2
+    truth = portrait.picture[None, :, border:-border, border:-border]
+    soft = feather(scene.mask, FEATHER * scene.mask.shape[-1])
+    mask, soft = (F.interpolate(x, size=(SIDE, SIDE), mode="bilinear", align_corners=False) for x in (scene.mask, soft))
+    place = Place(truth, scene.points * DETAIL, scene.blendshapes, (mask > 0.5).to(soft), soft)
+    if other is None:
+        photo, points, blendshapes = carry_away(portrait, actor, model, generator)
+    else:
+        shown = photograph([other.picture], [other.face])
+        photo, points, blendshapes = shown.photos, shown.points, shown.blendshapes
+    photo = as_taken_elsewhere(photo, generator)
+    own = Appearance(((photo + 1) * 127.5).round().to(torch.uint8), points, blendshapes)
+    painted = paint(portrait, scene, model, generator)
+    composed = finisher.compose(painted, place, own, scene.blendshapes, place.points, 1.0)
+    planes, truth = (((x[0] + 1) * 127.5).round().clamp(0, 255).to(torch.uint8) for x in (composed.planes(), truth))
+    return Example(planes, truth, place.points[0, :, :2].contiguous())
+
+
+def cut_out(portrait: Portrait, model: DiffSFSR) -> CutOut:
+    """The portrait's inner part is the generation frame, pixel for pixel DETAIL times as large."""
+    border = (PORTRAIT.size - SIDE) // 2 / DETAIL
+    matrix = torch.tensor([[[1 / DETAIL, 0, -border], [0, 1 / DETAIL, -border]]])
+    points = portrait.face.points[None] / DETAIL - torch.tensor([border, border, 0])
+    size = SIDE // DETAIL
+    return CutOut(
+        index=torch.zeros(1, dtype=torch.long),
+        crop=crop(portrait.picture[None], matrix, size),
+        mask=face_mask(points, size, *model.config.mask_margins),
+        pose=portrait.face.pose[None],
+        matrix=matrix,
+        points=points,
+        blendshapes=portrait.face.blendshapes[None],
+    )
+
+
+def paint(portrait: Portrait, scene: CutOut, model: DiffSFSR, generator: torch.Generator) -> Tensor:
+    """(1, 3, S, S) in [-1, 1]: the portrait noised, and painted from there with its own codes, guided as usual."""
+    identity, _ = model.encoders.identity([portrait.picture], known=lambda _: [portrait.face])
+    expression = Expression(scene.blendshapes - model.encoders.conditioner.neutral)
+    tokens = model.encoders.tokens(identity, expression, scene)
+    predict = model.guided(tokens, model.planes(scene), 2.0, 2.0)
+    t = int(torch.randint(*PAINTED_FROM, (), generator=generator))
+    whole = model.encode(scene.crop)
+    z = model.schedule.noisy(whole, torch.randn(whole.shape, generator=generator), torch.tensor([t]))
+    path = [round(t * (1 - step / STEPS)) for step in range(STEPS)]
+    for now, following in zip(path, [*path[1:], -1], strict=True):
+        z0, noise = predict(z, torch.tensor([now]))
+        z = model.schedule.noisy(z0, noise, torch.tensor([following]))
+    return model.decode(z)
+
+
+def carry_away(
+    portrait: Portrait, actor: Portrait, model: DiffSFSR, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The portrait doing what another one does, from another side (1, 3, 640, 640); points and blendshapes of it."""
+    shape, mesh = model.encoders.shape, model.encoders.mesh
+    points, had, wants = portrait.face.points[None], portrait.face.blendshapes[None], actor.face.blendshapes[None]
+    moved = shape.wanted(points, had, wants, points, had, 1.0, mesh)
+    yaw, pitch = ((torch.rand(2, generator=generator) * 2 - 1) * torch.tensor(TURN)).deg2rad().tolist()
+    cy, sy, cp, sp = math.cos(yaw), math.sin(yaw), math.cos(pitch), math.sin(pitch)
+    turn = torch.tensor([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]]) @ torch.tensor([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+    middle = moved.mean(1, keepdim=True)
+    turned = (moved - middle) @ turn.T + middle
+    there = warp(portrait.picture[None], points, turned, PORTRAIT.size)
+    acted = warp(actor.picture[None], actor.face.points[None], turned, PORTRAIT.size)
+    height = (points[:, CHIN] - points[:, FOREHEAD]).norm()
+    far = (moved - points)[..., :2].norm(dim=-1, keepdim=True) / (FAR * height)
+    bent = 1 - torch.exp(-over_face(turned / 4, far, PORTRAIT.size // 4, 0.1).square())
+    bent = F.interpolate(bent, size=PORTRAIT.size, mode="bilinear", align_corners=False) * acted.trust * there.trust
+    face = from_log(folded(to_log(there.picture), to_log(acted.picture), bent))
+    picture = torch.lerp(portrait.picture[None], face, there.cover)
+    faces = mesh.find(picture[0], limit=1)
+    read = (faces[0].points, faces[0].blendshapes) if faces else (turned[0], wants[0])
+    return picture, *(each[None] for each in read)
+
+
+def folded(face: Tensor, other: Tensor, bent: Tensor) -> Tensor:
+    """A face with another one's folds: its fine bands' brightness, where `bent` (B, 1, S, S) says. In logarithms."""
+    (own, rest), (theirs, _) = split(face, FOLDS), split(other, FOLDS)
+    for number, (mine, other) in enumerate(zip(own, theirs, strict=True)):
+        own[number] = mine + bent * (other - mine).mean(1, keepdim=True)
+        bent = halve(bent)
+    return join(own, rest)
+
+
+def as_taken_elsewhere(photo: Tensor, generator: torch.Generator) -> Tensor:
+    """Another light from a side, other colours, blur, noise and compression. (1, 3, H, W) in [-1, 1] -> the same"""
+    size = photo.shape[-1]
+    field = torch.randn((1, 1, 3, 3), generator=generator) * 0.25 * torch.rand((), generator=generator)
+    field = F.interpolate(field, size=(size, size), mode="bicubic", align_corners=True).exp()
+    photo = random_tones(((photo + 1) * field - 1).clamp(-1, 1), generator)
+    draws = torch.rand(3, generator=generator).tolist()
+    if draws[0] < 0.5:  # smaller photos
+        small = round(size / (1 + 3 * draws[0]))
+        photo = F.interpolate(photo, size=(small, small), mode="bicubic", antialias=True)
+        photo = F.interpolate(photo, size=(size, size), mode="bicubic", align_corners=False)
+    photo = photo + 0.03 * draws[1] ** 2 * torch.randn(photo.shape, generator=generator)
+    pixels = ((photo[0] + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy()
+    packed = io.BytesIO()
+    Image.fromarray(pixels).save(packed, "JPEG", quality=round(60 + 38 * draws[2]))
+    return torch.from_numpy(np.array(Image.open(packed))).permute(2, 0, 1)[None].float() / 127.5 - 1
+
+
+class Examples:
+    """Files that write_examples() wrote, of which only what is asked for is read."""
+
+    def __init__(self, folder: Path):
+        self.paths = sorted(folder.glob("*.safetensors"))
+        if not self.paths:
+            raise ValueError(f"got no portraits that show a face to make examples of in {folder}")
+        self.points = []
+        for path in self.paths:
+            with safe_open(path, "pt") as file:
+                self.points.append(file.get_tensor("points"))
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def window(self, row: int, left: int, top: int, side: int) -> tuple[Tensor, Tensor]:
+        """Planes (PLANES, side, side) and truth (3, side, side) of a part of an example, in [-1, 1]."""
+        rows, columns = slice(top, top + side), slice(left, left + side)
+        with safe_open(self.paths[row], "pt") as file:
+            parts = (file.get_slice(key)[:, rows, columns] for key in ("planes", "truth"))
+            return tuple(part.float() / 127.5 - 1 for part in parts)
