@@ -187,7 +187,7 @@ class DiffSFSRExpressionFromImage(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="DiffSFSRExpressionFromImage",
-            display_name="Expression from Image (reenactment)",
+            display_name="Expression from Image (reenact)",
             category=CATEGORY,
             description="Reads the expression of a face in a picture. Who it is does not matter.",
             **only_known(io.Schema, search_aliases=["liveportrait", "facial expression", "emotion", "blendshapes"]),
