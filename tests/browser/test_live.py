@@ -199,6 +199,17 @@ def test_two_hundred_moves_leave_memory_flat(editor, host):
     assert grown < 40, found
 
 
+def test_the_template_opens_with_the_face_as_it_is_set(page, front):
+    workflow = json.loads((PACK / "workflows" / "02 Expression editor.json").read_text("utf-8"))
+    front.load(workflow)
+    page.wait_for_function(f"({SHOWN})() > 0")
+    page.evaluate(LOOK_AT, [600, -60, 0.8])
+    wait_for_rest(page)
+    page.screenshot(path=OUTPUT / "template.png")
+    (node,) = (each for each in workflow["nodes"] if each["type"] == EDIT)
+    assert list(page.evaluate(VALUES, EDIT).values()) == node["widgets_values"]
+
+
 def test_before_and_after_are_compared_at_the_results_size(page, front):
     front.run()
     front.wait_for_pictures("DiffSFSRSavePortrait")

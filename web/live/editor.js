@@ -1,6 +1,5 @@
 // The face editor on Edit Expression. Its state is the node's own widgets; without it the node works by these.
-import { app } from "../../../scripts/app.js"
-import { file, forget, known, newName, own, refreshed, Stream } from "./client.js"
+import { file, newName, own, refreshed, Stream } from "./client.js"
 import { element, iconButton, Line, Pad } from "./controls.js"
 import { FaceView } from "./face.js"
 import { photoFor, sceneFor, setWidget, widgetOf, wiredTo } from "./graph.js"
@@ -8,13 +7,10 @@ import { openSheet } from "./sheet.js"
 import { Face, GAZE, GROUPS } from "./values.js"
 import { t } from "./words.js"
 
-const NODE = "DiffSFSREditExpression"
-const PROPERTY = "face editor" // of the node: whether it is open
-const [WIDE, HIGH] = [880, 650]
 const REST = 180 // ms after which the picture is made anew at full size
 const STEPS = 100 // that can be taken back
 
-class Editor {
+export class Editor {
     constructor(node, table) {
         this.node = node
         this.table = table
@@ -258,13 +254,21 @@ class Editor {
     async ask(size) {
         clearTimeout(this.resting)
         if (!this.photo) return
-        this.wired = wiredTo(this.node)
+        this.wired = this.#wired()
         const nothing = this.face.untouched && !Object.keys(this.wired ?? {}).length && this.face.state.strength > 0
         this.stream.ask({
             node: this.id, photo: this.photo, scene: this.withScene ? this.scene : undefined, size,
             wired: this.wired ?? {}, edit: this.face.saved(), untouched: nothing,
         })
         if (size < 512) this.resting = setTimeout(() => this.ask(512), REST)
+    }
+
+    /** What is wired, as the routes take it: the expression of a picture is known if it is this very photo's. */
+    #wired() {
+        const wired = wiredTo(this.node)
+        if (!wired || !("picture" in wired)) return wired
+        if (wired.picture !== this.photo || !this.own) return wired.values ?? null
+        return Object.fromEntries(Object.entries(this.own).map(([name, value]) => [name, clamp(value * wired.intensity)]))
     }
 
     async #shown(answer, question) {
@@ -316,77 +320,3 @@ class Editor {
 }
 
 const clamp = (value) => Math.round(1000 * Math.min(1, Math.max(-1, value))) / 1000
-
-function hideWidgets(node, hidden) {
-    for (const widget of node.widgets) {
-        if (widget.name === "face" || widget.name === "edit face") continue
-        widget.hidden = hidden
-        if (widget.options) widget.options.hidden = hidden
-        // a hidden widget keeps its room on the classic canvas, but for this
-        if (hidden) widget.computeSize = () => [0, -4]
-        else delete widget.computeSize
-    }
-}
-
-function open(node, table) {
-    if (node.diffsfsrEditor) return
-    const editor = (node.diffsfsrEditor = new Editor(node, table))
-    const widget = node.addDOMWidget("face", "diffsfsr_face", editor.element, {
-        serialize: false, hideOnZoom: false, getMinHeight: () => HIGH - 60, selectOn: [],
-    })
-    widget.serialize = false
-    node.properties[PROPERTY] = true
-    hideWidgets(node, true)
-    const [wide, high] = node.size
-    node.setSize([Math.max(wide, WIDE), Math.max(node.computeSize()[1], HIGH)])
-    editor.look()
-    editor.leave = () => forget(editor.id)
-    window.addEventListener("pagehide", editor.leave)
-    editor.watch = setInterval(() => !document.hidden && !editor.moving && editor.look(), 700)
-}
-
-function close(node) {
-    const editor = node.diffsfsrEditor
-    if (!editor) return
-    clearInterval(editor.watch)
-    window.removeEventListener("pagehide", editor.leave)
-    editor.leave()
-    const widget = widgetOf(node, "face")
-    widget.onRemove?.()
-    if (node.removeWidget) node.removeWidget(widget)
-    else node.widgets.splice(node.widgets.indexOf(widget), 1)
-    delete node.diffsfsrEditor
-    node.properties[PROPERTY] = false
-    hideWidgets(node, false)
-    node.setSize([320, node.computeSize()[1]])
-}
-
-export async function attach(node) {
-    if (node.comfyClass !== NODE) return
-    const button = node.addWidget("button", "edit face", null, async () => {
-        const table = await known()
-        node.diffsfsrEditor ? close(node) : open(node, table)
-        button.label = node.diffsfsrEditor ? t("Close the editor") : t("Edit face")
-        node.graph?.setDirtyCanvas(true, true)
-    }, { serialize: false })
-    button.serialize = false
-    button.label = t("Edit face")
-    const { onRemoved, onExecuted, onConfigure } = node
-    node.onRemoved = function (...given) {
-        close(node)
-        return onRemoved?.apply(this, given)
-    }
-    node.onExecuted = function (output, ...given) {
-        const code = output?.diffsfsr_wired?.[0]
-        known().then((table) => {
-            if (table && code) node.diffsfsrWired = Object.fromEntries(table.blendshapes.map((name, i) => [name, code[i]]))
-        })
-        return onExecuted?.call(this, output, ...given)
-    }
-    node.onConfigure = function (...given) {
-        node.properties[PROPERTY] ??= false // of a workflow from before there was an editor
-        return onConfigure?.apply(this, given)
-    }
-    if (!(await known())) node.widgets.splice(node.widgets.indexOf(button), 1) // the host serves no faces
-    else if ((node.properties[PROPERTY] ?? true) && node.graph) button.callback() // new nodes have it open
-}

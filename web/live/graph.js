@@ -1,6 +1,7 @@
 // What a node's place in the graph says: whose photo is painted, in which scene, and what is wired to it.
 
 const LABEL = "DiffSFSRExpressionByLabel"
+const FROM_IMAGE = "DiffSFSRExpressionFromImage"
 
 /** The name in the input folder of the photo that the graph paints with this node's expression, or null. */
 export function photoFor(node) {
@@ -27,13 +28,20 @@ export function sceneBehind(node) {
     return null
 }
 
-/** What is wired to the input `expression`: {} for nothing, {label, ...}, or the values of the last run; null if unknown. */
+/**
+ * What is wired to the input `expression`: {} for nothing, {label, ...}, {picture, intensity, values of the last run}, or
+ * the values of the last run; null if unknown.
+ */
 export function wiredTo(node) {
     const origin = inputNode(node, "expression")
     if (!origin) return {}
     if (origin.type === LABEL && origin.mode === 0) {
         const value = (name) => origin.widgets?.find((widget) => widget.name === name)?.value
         return { label: value("label"), variant: value("variant"), intensity: value("intensity") }
+    }
+    const value = (name) => widgetOf(origin, name)?.value
+    if (origin.type === FROM_IMAGE && !inputNode(origin, "neutral")) {
+        return { picture: pictureBehind(origin), intensity: value("intensity"), ...(node.diffsfsrWired && { values: node.diffsfsrWired }) }
     }
     return node.diffsfsrWired ?? null
 }

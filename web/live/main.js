@@ -1,7 +1,7 @@
 // What the pack adds to the front end. Nothing of it is needed: the nodes work by their own widgets without.
 import { app } from "../../../scripts/app.js"
 import { attach as attachCompare } from "./compare.js"
-import { attach as attachEditor } from "./editor.js"
+import { attach as attachEditor } from "./edit_node.js"
 import { attach as attachPicker } from "./picker.js"
 
 const NAME = "DiffSFSR.live"
