@@ -47,6 +47,8 @@ class Compare {
             this.stage.style.setProperty("--wide", `${this.after.naturalWidth}px`)
             this.stage.style.aspectRatio = `${this.after.naturalWidth} / ${this.after.naturalHeight}`
             this.size.textContent = `${this.after.naturalWidth} × ${this.after.naturalHeight}`
+            const room = this.stage.parentElement // faces are above the middle
+            room.scrollTo((room.scrollWidth - room.clientWidth) / 2, (room.scrollHeight - room.clientHeight) / 3)
         }
         document.body.append(this.dialog)
         this.dialog.showModal()
