@@ -9,10 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .codes import Background, CutOut, repeat_background
-from .frames import inside, invert, pixel_centres, resample, scale, transform
+from .frames import SHARP, inside, invert, pixel_centres, resample, scale, transform
 
 FEATHER = 0.05  # width of the soft border of a pasted face, as a share of the frame
 RING = 6 / 128  # width of the ring in which colours are compared, as a share of the frame
+STRIP = 256  # rows of a picture that are pasted at a time
 GAINS = (0.8, 1.25)  # a face is never flattened or stretched more than this
 
 
@@ -23,8 +24,8 @@ def paste_faces(crops: Tensor, background: Background) -> Tensor:
     returns  (R, 3, H, W) in [-1, 1]: with N > 1 one result a picture, holding all its faces; else one result a crop
     """
     repeat_background(background, len(crops))  # says so where they are too many or too few
-    pictures = paste_each(crops, background, background.pictures.__getitem__)
-    return torch.stack([picture for _, picture in pictures])
+    pictures = [picture for _, picture in paste_each(crops, background, background.pictures.__getitem__)]
+    return torch.stack(pictures) if len(pictures) > 1 else pictures[0][None]  # one large picture is not copied
 
 
 def paste_each(
@@ -135,12 +136,17 @@ def paste(picture: Tensor, crop: Tensor, matrix: Tensor, mask: Tensor) -> Tensor
     rows, columns = _covered(matrix, size, picture.shape[1:])
     if rows.start >= rows.stop or columns.start >= columns.stop:
         return out
-    points, shrink, k = _seen(rows, columns, matrix), scale(matrix)[None], crop.shape[-1] / size
-    # detail of its own is kept
-    new = resample(crop[None], k * points, k * shrink, "sharp" if k > 1 else "bicubic")[0]
-    soft = _soft(mask, points)
-    old = picture[:, rows, columns]
-    out[:, rows, columns] = torch.where(soft > 0, old + soft * (new - old), old)
+    shrink, k = scale(matrix)[None], crop.shape[-1] / size
+    # a crop that is filtered first has few pixels in the picture; others are read in strips, which takes less memory
+    step = rows.stop - rows.start if k * float(shrink) > SHARP else STRIP
+    for first in range(rows.start, rows.stop, step):
+        strip = slice(first, min(first + step, rows.stop))
+        points = _seen(strip, columns, matrix)
+        # detail of its own is kept
+        new = resample(crop[None], k * points, k * shrink, "sharp" if k > 1 else "bicubic")[0]
+        old = picture[:, strip, columns]
+        soft = _soft(mask, points)
+        out[:, strip, columns] = torch.where(soft > 0, old + soft * (new - old), old)
     return out
 
 
