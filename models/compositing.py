@@ -49,11 +49,9 @@ def paste_each(
 
 
 def _paste_one(picture: Tensor, crop: Tensor, faces: CutOut, i: int) -> Tensor:
-    size, mask, matrix = crop.shape[-1], faces.mask[i : i + 1], faces.matrix[i : i + 1]
-    around = F.interpolate(faces.crop[i : i + 1], size=(size, size), mode="bicubic", align_corners=False)
+    mask, matrix = faces.mask[i : i + 1], faces.matrix[i : i + 1]
     valid = inside(picture.shape[-2:], matrix, mask.shape[-1])
-    places = (F.interpolate(place, size=(size, size)) for place in (mask, valid))
-    crop = match_colour(crop[None], around, *places)[0]
+    crop = match_colour(crop[None], faces.crop[i : i + 1], mask, valid)[0]
     return paste(picture, crop, matrix[0], feather(mask, FEATHER * mask.shape[-1])[0])
 
 
@@ -61,16 +59,23 @@ def match_colour(result: Tensor, reference: Tensor, mask: Tensor, valid: Tensor 
     """Gain and offset per channel that make a result agree with a reference just outside of the mask.
 
     Least squares over a ring around the mask; nothing is changed if they agree there already, or if there is no ring.
+    A larger result is compared in the reference's size: beside its hairs those of an enlarged reference would be pale.
 
-    result     (B, 3, S, S) in [-1, 1], the generated crop
+    result     (B, 3, kS, kS) in [-1, 1], the generated crop; k >= 1
     reference  (B, 3, S, S) in [-1, 1], the crop that it replaces
     mask       (B, 1, S, S), what was regenerated
     valid      (B, 1, S, S), 0 where the reference is outside of its picture (see frames.inside)
-    returns    (B, 3, S, S); bright pixels may leave [-1, 1] a little
+    returns    (B, 3, kS, kS); bright pixels may leave [-1, 1] a little
     """
-    if result.shape != reference.shape or mask.shape[-2:] != result.shape[-2:]:
+    if mask.shape[-2:] != reference.shape[-2:] or result.shape[-1] < reference.shape[-1]:
         shapes = tuple(result.shape), tuple(reference.shape), tuple(mask.shape)
-        raise ValueError("got result {}, reference {}, mask {}, want the same size for all three".format(*shapes))
+        raise ValueError(
+            "got result {}, reference {}, mask {}, want one size for the last two, and a result no smaller".format(
+                *shapes
+            )
+        )
+    whole, size = result, mask.shape[-2:]
+    result = result if result.shape == reference.shape else F.interpolate(result, size=size, mode="area")
     reach = max(1, round(RING * mask.shape[-1]))
     ring = (F.max_pool2d(mask, 2 * reach + 1, stride=1, padding=reach) > 0) & (mask == 0)
     ring = ring.to(result.dtype) if valid is None else ring.to(result.dtype) * valid
@@ -83,7 +88,7 @@ def match_colour(result: Tensor, reference: Tensor, mask: Tensor, valid: Tensor 
     spread = mean((result - result_mean) * (result - result_mean))
     common = mean((result - result_mean) * (reference - reference_mean))
     gain = ((common + 1e-5) / (spread + 1e-5)).clamp(*GAINS)  # towards 1 where the ring is of one colour
-    return result * gain + (reference_mean - gain * result_mean)
+    return whole * gain + (reference_mean - gain * result_mean)
 
 
 def feather(mask: Tensor, radius: float) -> Tensor:

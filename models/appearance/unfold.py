@@ -14,6 +14,8 @@ PULL = 1.5  # over-relaxation
 MARGIN = 0.2  # of the bound, beyond it, so that the rounds end
 SOFT = 0.3  # a triangle that is nearly a point is opened no faster than so
 SMOOTHINGS = 100
+EDGE_ON = 0.02  # of the median area: a smaller triangle of the source is seen edge on, and has no side to keep
+RINGS = 12  # of neighbours, at most, that are held back around a fold
 FALLBACK = 32  # steps of the way back to the source
 
 
@@ -56,16 +58,21 @@ class Unfold(nn.Module):
         return self._back(moved, source, source if home is None else home)
 
     def folds(self, moved: Tensor, source: Tensor) -> Tensor:
-        """(B, len(TRIANGLES)) bool: which triangles of the mesh face another side than in the source"""
+        """(B, len(TRIANGLES)) bool: which triangles of the mesh face another side than in the source.
+
+        Those that the source shows edge on face none.
+        """
         mesh = self.triangles[: len(TRIANGLES)]
-        return _areas(moved[..., :2], mesh) * _areas(source[..., :2], mesh).sign() < 0
+        before = _areas(source[..., :2], mesh)
+        return (_areas(moved[..., :2], mesh) * before.sign() < 0) & ~_edge_on(before)
 
     def _bounds(self, source: Tensor) -> tuple[Tensor, Tensor]:
         area = _areas(source[..., :2], self.triangles)
         side = area.sign()
         side[:, len(TRIANGLES) :] = 1
         mesh, openings = area.split([len(TRIANGLES), area.shape[1] - len(TRIANGLES)], dim=1)
-        bound = torch.cat([self.least * mesh.abs(), openings.clamp(max=0)], dim=1)
+        least = torch.where(_edge_on(mesh), -mesh.abs().amax(), self.least * mesh.abs())
+        bound = torch.cat([least, openings.clamp(max=0)], dim=1)
         return side, bound
 
     def _lack(self, flat: Tensor, side: Tensor, bound: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,15 +103,39 @@ class Unfold(nn.Module):
         return moved
 
     def _back(self, moved: Tensor, source: Tensor, home: Tensor) -> Tensor:
-        """Where even then a fold is left: as far from home towards `moved` as nothing folds."""
+        """Where even then a fold is left, what lies around it stays nearer to home; at worst all of the mesh."""
         folded = self.folds(moved, source).any(dim=1)
         result = moved.clone()
         for row in folded.nonzero()[:, 0].tolist():
-            way = torch.linspace(1, 0, FALLBACK + 1, device=moved.device, dtype=moved.dtype)[:, None, None]
-            tried = torch.lerp(home[row : row + 1], moved[row : row + 1], way)
-            fine = ~self.folds(tried, source[row : row + 1]).any(dim=1)
-            result[row] = tried[int(fine.int().argmax())]
+            here, there, mesh = source[row : row + 1], home[row : row + 1], moved[row : row + 1]
+            found = self._held(mesh, here, there)
+            if self.folds(found, here).any():
+                way = torch.linspace(1, 0, FALLBACK + 1, device=moved.device, dtype=moved.dtype)[:, None, None]
+                tried = torch.lerp(there, mesh, way)
+                found = tried[int((~self.folds(tried, here).any(dim=1)).int().argmax())]
+            result[row] = found
         return result
+
+    def _held(self, moved: Tensor, source: Tensor, home: Tensor) -> Tensor:
+        """One mesh held back around its folds, ring after ring of neighbours, less with each."""
+        corners, found = self.triangles[: len(TRIANGLES)].flatten(), moved
+        middle = torch.zeros_like(moved[..., :1])
+        for ring in range(1, RINGS + 1):
+            folded = self.folds(found, source)
+            if not folded.any():
+                break
+            middle = middle.index_add(1, corners, folded.to(moved).repeat_interleave(3, dim=1)[..., None]).clamp(max=1)
+            held = reach = middle
+            for step in range(ring):
+                reach = (self.neighbours @ reach).clamp(max=1)
+                held = held.maximum(reach * (1 - (step + 1) / (ring + 1)))
+            found = torch.lerp(moved, home, held)
+        return found
+
+
+def _edge_on(area: Tensor) -> Tensor:
+    """area: (B, T) signed, of a source; returns (B, T) bool"""
+    return area.abs() < EDGE_ON * area.abs().median(dim=1, keepdim=True).values
 
 
 def _areas(flat: Tensor, triangles: Tensor) -> Tensor:

@@ -37,6 +37,17 @@ def test_match_colour_changes_nothing_where_the_ring_agrees(disc, smooth_picture
     assert torch.equal(match_colour(result, -reference, torch.ones_like(mask)), result)  # no ring
 
 
+def test_match_colour_leaves_sharp_crops_as_they_are(disc):
+    """An enlarged reference has less contrast than hairs have; that is no reason to take it from the face."""
+    sharp = torch.rand((1, 3, 512, 512), generator=torch.Generator().manual_seed(0)) - 0.5
+    reference, mask = F.interpolate(sharp, size=128, mode="area"), disc(128, 40)[None]
+    torch.testing.assert_close(match_colour(sharp, reference, mask), sharp, atol=1e-4, rtol=0)
+    dimmed = match_colour(0.9 * sharp - 0.1, reference, mask)
+    torch.testing.assert_close(dimmed, sharp, atol=0.01, rtol=0)
+    with pytest.raises(ValueError, match="a result no smaller"):
+        match_colour(reference, sharp, torch.zeros(1, 1, 512, 512))
+
+
 def test_match_colour_never_flattens_the_face_and_ignores_what_is_not_in_the_picture(disc, smooth_picture):
     reference, mask = smooth_picture(128, 128)[None], disc(128, 40)[None]
     assert match_colour(reference, reference * 0, mask).std() >= 0.79 * reference.std()
@@ -45,7 +56,7 @@ def test_match_colour_never_flattens_the_face_and_ignores_what_is_not_in_the_pic
     cut_off = torch.where(valid > 0, reference, -1.0)
     assert torch.equal(match_colour(reference, cut_off, mask, valid), reference)
     assert not torch.equal(match_colour(reference, cut_off, mask), reference)
-    with pytest.raises(ValueError, match="same size"):
+    with pytest.raises(ValueError, match="one size for the last two"):
         match_colour(reference, reference, mask[..., :64, :64])
 
 

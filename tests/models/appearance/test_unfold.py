@@ -4,6 +4,7 @@ import pytest
 import torch
 from diffsfsr.models.appearance.shape import ShapeModel
 from diffsfsr.models.appearance.topology import MOUTH
+from diffsfsr.models.faces.mesh import BLENDSHAPES
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +52,35 @@ def test_random_motion_is_tamed_row_by_row(model, face):
     assert not model.unfold.folds(together, face).any()
     for i in range(4):
         assert torch.allclose(model.unfold((face + noise)[i : i + 1], face)[0], together[i], atol=1e-6)
+
+
+def opened(model, source) -> torch.Tensor:
+    wants = torch.zeros(1, 51)
+    wants[0, BLENDSHAPES.index("jawOpen")] = 0.5
+    return model.move(source, torch.zeros(1, 51), wants)
+
+
+def test_a_triangle_seen_edge_on_holds_nothing_back(model, face):
+    """Under a nose they are; which side they face is chance."""
+    source, (a, b, c) = face.clone(), (2, 370, 326)
+    source[0, c, :2] = source[0, a, :2].lerp(source[0, b, :2], 0.5)
+    moved = opened(model, source)
+    moved[0, c, :2] = moved[0, a, :2].lerp(moved[0, b, :2], 0.5)
+    for push in (-2e-5, 2e-5):
+        pushed = moved.clone()
+        pushed[0, c, :2] += push
+        found = model.unfold(pushed, source)
+        assert (found - pushed).norm() < 0.1 * (pushed - source).norm()
+        assert not model.unfold.folds(found, source).any()
+
+
+def test_a_fold_that_nothing_mends_holds_back_its_neighbours_alone(model, face):
+    moved = opened(model, face)
+    assert not model.unfold.folds(moved, face).any()
+    folded = moved.clone()
+    folded[0, 151] = folded[0, 8]  # a point of the forehead between the brows
+    assert model.unfold.folds(folded, face).any()
+    found = model.unfold._back(folded, face, face)
+    assert not model.unfold.folds(found, face).any()
+    lips = list(MOUTH[1])
+    assert torch.equal(found[0, lips], moved[0, lips])
