@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
     from comfy.sd import VAE
 
-TIMES = 4  # faces that are decoded for a run; each costs about as much as a step
+TIMES = 4  # faces at most that are decoded for a run
+APART = 10  # steps; a face costs about as much as 1.2 of them (docs/speed.md)
 
 
 def previewing(model: ModelPatcher, vae: VAE | None, steps: int) -> Callable[[int, Tensor, Tensor, int], None]:
@@ -28,7 +29,8 @@ def previewing(model: ModelPatcher, vae: VAE | None, steps: int) -> Callable[[in
     if vae is None or args.preview_method == LatentPreviewMethod.NoPreviews:
         return own
     progress = comfy.utils.ProgressBar(steps)
-    shown = {round(steps * (i + 1) / (TIMES + 1)) for i in range(TIMES)}
+    times = min(TIMES, steps // APART)
+    shown = {round(steps * (i + 1) / (times + 1)) for i in range(times)}
 
     def show(step: int, x0: Tensor, x: Tensor, total: int) -> None:
         first = model.model.latent_format.process_out(x0[:1])  # raw latents, as the VAE has them

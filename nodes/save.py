@@ -52,13 +52,13 @@ class DiffSFSRSavePortrait(io.ComfyNode):
     @classmethod
     def execute(cls, images: Tensor, filename_prefix: str, diffsfsr: Loaded | None = None) -> io.NodeOutput:
         check_prefix(filename_prefix)
+        colours(images[:1], "picture")  # no batch without one
         name = model_before(cls.hidden.prompt, cls.hidden.unique_id) if diffsfsr is None else diffsfsr.name
         workflow = (cls.hidden.extra_pnginfo or {}).get("workflow")
         named, unknown = filled(filename_prefix, cls.hidden.prompt, workflow)
         if unknown:
             warn(f"{', '.join(unknown)} in filename_prefix mean nothing here, want %date:yyyy-MM-dd% or %Node.widget%")
         prefix = check_prefix(named)
-        colours(images[:1], "picture")  # no batch without one
         # all that is written comes from this node's own inputs, so that it is there too when the others were cached
         graph = {"prompt": cls.hidden.prompt, **(cls.hidden.extra_pnginfo or {})}
         texts = {} if args.disable_metadata else {key: json.dumps(value) for key, value in graph.items() if value}
