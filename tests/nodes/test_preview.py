@@ -38,7 +38,7 @@ def test_the_face_itself_is_shown_a_few_times(host, run, scene, shown, monkeypat
         run("DiffSFSRSampler", background=scene, appearance=0.0, **SETTINGS)
 
     pictures, progress = shown("auto", paint)
-    assert pictures == [(128, 128)] * 2 and [at for at in progress if at][:20] == list(range(1, 21))
+    assert pictures == [(128, 128)] * 2 and set(range(1, 21)) <= set(progress)
     assert shown("none", paint)[0] == []
     preview = host.part("nodes.preview")
     monkeypatch.setattr(preview, "has_room", lambda vae, latents: False)
