@@ -27,11 +27,11 @@ ROUNDS = 10
 def run(results: Sequence[Path], real: Path) -> None:
     mesh, clip = FaceMesh.load(_task_file()), Clip.load()
     photos = features(real, mesh, clip)
-    print(f"| pictures | faces | distance to {real.name} |\n|---|---|---|")
-    print(f"| two halves of {real.name} | {len(photos)} | {halves(photos):.2f} |")
+    print(f"| pictures | faces | distance to {real} |\n|---|---|---|")
+    print(f"| two halves of {real} | {len(photos)} | {halves(photos):.2f} |")
     for folder in results:
         found = features(folder, mesh, clip)
-        print(f"| {folder.name} | {len(found)} | {distance(found, photos):.2f} |", flush=True)
+        print(f"| {folder} | {len(found)} | {distance(found, photos):.2f} |", flush=True)
 
 
 def features(folder: Path, mesh: FaceMesh, clip: Clip) -> Tensor:
