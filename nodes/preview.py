@@ -22,14 +22,13 @@ APART = 10  # steps; a face costs about as much as 1.2 of them (docs/speed.md)
 def previewing(model: ModelPatcher, vae: VAE | None, steps: int) -> Callable[[int, Tensor, Tensor, int], None]:
     """The sampler's callback: progress at each of the steps, and at some of them the first face as it is by then.
 
-    Nothing is shown where the host is told to show nothing. Where the decoder has no room beside the model, which would
-    have to make way in the middle of its work, it is the host's own preview.
+    Nothing is shown where the host is told to show nothing. In short runs, and where the decoder has no room beside the
+    model, which would have to make way in the middle of its work, it is the host's own preview.
     """
-    own = latent_preview.prepare_callback(model, steps)
-    if vae is None or args.preview_method == LatentPreviewMethod.NoPreviews:
+    own, times = latent_preview.prepare_callback(model, steps), min(TIMES, steps // APART)
+    if vae is None or not times or args.preview_method == LatentPreviewMethod.NoPreviews:
         return own
     progress = comfy.utils.ProgressBar(steps)
-    times = min(TIMES, steps // APART)
     shown = {round(steps * (i + 1) / (times + 1)) for i in range(times)}
 
     def show(step: int, x0: Tensor, x: Tensor, total: int) -> None:

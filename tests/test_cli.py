@@ -160,7 +160,9 @@ def test_a_task_file_that_is_none_is_named(capsys, monkeypatch, tmp_path, before
 
 def test_unknown_label_brings_the_nearest(generate, capsys):
     said = refused(generate(expression="joyfull"), capsys)
-    assert 'got "joyfull"' in said and "joy" in said.split("nearest")[1]
+    assert 'got "joyfull"' in said and '"joyfull" means joy' in said
+    said = refused(generate(expression="xqzjoi"), capsys)
+    assert 'got "xqzjoi"' in said and "joy" in said.split("nearest")[1]
 
 
 def test_broken_checkpoint_is_named(generate, checkpoint, tmp_path, capsys):
