@@ -327,7 +327,7 @@ class Encoders(nn.Module):
                     raise
                 chosen, reason = [*chosen, []], reason or error
         if reason is not None and not any(chosen):
-            raise reason
+            raise NoFace(f"{reason}. Without a face in any picture there is nothing to go on with")
         if turned := turned_away(chosen, what):
             say(turned)
         return chosen

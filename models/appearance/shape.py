@@ -13,14 +13,24 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ..faces.mesh import FaceMesh
-from .topology import OUTLINE
+from ..faces.mesh import BLENDSHAPES, FaceMesh
+from .topology import LIPS, MOUTH, OUTLINE
 from .unfold import Unfold
 
 FILE = Path(__file__).parents[2] / "assets" / "shape.safetensors"
 READING = 100.0  # pixels that a unit of canonical length has where blendshapes are read; the reader knows no scale
 NOTHING = 1e-3  # blendshapes below this do not move a face more than in proportion
 MOST_TURNED = 40.0  # degrees of yaw and pitch up to which the bend grows
+# What parts the lips; so much of it in all does not yet, and beyond, a unit of it by so much of the mouth's width.
+OPENERS = (
+    "jawOpen",
+    "mouthFunnel",
+    "mouthLowerDownLeft",
+    "mouthLowerDownRight",
+    "mouthUpperUpLeft",
+    "mouthUpperUpRight",
+)
+UNSEEN, PARTED = 0.15, 2.0
 ROUNDS = 5  # of weighing several photos against their mean
 
 
@@ -147,6 +157,7 @@ class ShapeModel(nn.Module):
             offset = (weight[:, 0] * (self.read(photos, mesh) - photo_blendshapes)).sum(dim=0)
             person = self.refine(person, wants + offset, mesh, steps)
         source = source.expand_as(person)
+        person = keep_shut(person, source, wants - (weight[:, 0] * photo_blendshapes).sum(dim=0))
         person = self.unfold(person, source)
         other, placement = self.canonical(scene)
         if shape < 1:
@@ -168,6 +179,27 @@ class ShapeModel(nn.Module):
             weight = facing / (away + 0.1 * away.mean()).clamp(min=1e-9)
             weight = weight / weight.sum()
         return weight
+
+
+def keep_shut(moved: Tensor, source: Tensor, change: Tensor) -> Tensor:
+    """A mesh whose lips part no further than what was asked for parts them.
+
+    Lips that are pressed less, or shrugged less, are thicker; the motions, those of mouths of all kinds, would open
+    them as well, on nothing that a photo with a shut mouth shows.
+
+    moved, source  (B, 478, 3) canonical, after and before the motion
+    change         (B, 51) of the blendshapes
+    """
+    opening = change[:, [BLENDSHAPES.index(name) for name in OPENERS]].clamp(min=0).sum(dim=1)
+    upper, lower, above, below = (list(edge) for edge in (*MOUTH, *LIPS))
+    width = (source[:, upper[0], :2] - source[:, upper[-1], :2]).norm(dim=-1)
+    allowed = (PARTED * (opening - UNSEEN).clamp(min=0) * width)[:, None]
+    allowed = allowed + (source[:, lower, 1] - source[:, upper, 1]).clamp(min=0)
+    excess = (moved[:, lower, 1] - moved[:, upper, 1] - allowed).clamp(min=0)
+    moved = moved.clone()
+    for edge, way in ((upper, 0.5), (lower, -0.5), (above, 0.25), (below, -0.25)):
+        moved[:, edge[1:-1], 1] += way * excess[:, 1:-1]
+    return moved
 
 
 def features(blendshapes: Tensor) -> Tensor:

@@ -188,3 +188,17 @@ def test_what_is_wrong_is_said(model, faces):
         model.wanted(points[:1], has[:1], has[:1], points[:1], has[:1], shape=1.5)
     with pytest.raises(ValueError, match=r"\(0, 478, 3\)"):
         model.wanted(points[:0], has[:0], has[:1], points[:1], has[:1])
+
+
+@pytest.mark.parametrize(("name", "parts"), [("mouthPressLeft", False), ("mouthShrugLower", False), ("jawOpen", True)])
+def test_lips_part_only_for_what_parts_them(model, name, parts):
+    """A shut mouth that is pressed no more stays shut; a jaw opens it."""
+    has, wants = torch.full((1, 51), 0.02), torch.full((1, 51), 0.02)
+    (wants if parts else has)[0, BLENDSHAPES.index(name)] = 0.7
+    face = model.mean[None].clone()
+    upper, lower = (list(edge[1:-1]) for edge in MOUTH)
+    face[:, lower, 1] = face[:, upper, 1]  # shut
+    placed = face * 400 + 256
+    mesh = model.wanted(placed, has, wants, placed, has, 1.0)
+    gap = (mesh[0, lower, 1] - mesh[0, upper, 1]).max() / (mesh[0, MOUTH[0][0], 0] - mesh[0, MOUTH[0][-1], 0]).abs()
+    assert gap > 0.3 if parts else gap < 0.01
