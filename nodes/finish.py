@@ -23,27 +23,10 @@ if TYPE_CHECKING:
 def wish_inputs() -> list[io.Input]:
     advanced = only_known(io.Float.Input, advanced=True)
     return [
-        io.Float.Input(
-            "appearance",
-            default=1.0,
-            min=0.0,
-            max=1.0,
-            step=0.05,
-            round=0.01,
-            optional=True,
-            tooltip="How much of the face comes from the photo's own pixels; 0 leaves it as the model painted it.",
+        _share(
+            "appearance", "How much of the face comes from the photo's own pixels; 0 leaves it as the model painted it."
         ),
-        io.Float.Input(
-            "shape",
-            default=Wish.shape,
-            min=0.0,
-            max=1.0,
-            step=0.05,
-            round=0.01,
-            optional=True,
-            tooltip="Whose outline the face has: 0 is that of the background's face, 1 the person's.",
-            **advanced,
-        ),
+        _share("shape", "Whose outline the face has: 0 is that of the background's face, 1 the person's.", **advanced),
         io.Int.Input(
             "detail",
             default=DETAIL,
@@ -53,19 +36,21 @@ def wish_inputs() -> list[io.Input]:
             tooltip="Pixels of the finished face for each that the model paints; a face gets 1024 at most.",
             **only_known(io.Int.Input, advanced=True),
         ),
-        io.Float.Input(
+        _share(
             "retouch",
-            default=Wish.retouch,
-            min=0.0,
-            max=1.0,
-            step=0.05,
-            round=0.01,
-            optional=True,
-            tooltip="How far a small network goes over the face at the end: it closes folds of another expression and "
-            "sharpens what was painted. 0 leaves it out.",
+            "How far a small network goes over the face at the end: it closes folds of another expression and sharpens "
+            "what was painted. 0 leaves it out.",
             **advanced,
         ),
     ]
+
+
+def _share(name: str, tooltip: str, **more: bool) -> io.Input:
+    """A part of a Wish, 0 to 1."""
+    default = getattr(Wish, name)
+    return io.Float.Input(
+        name, default=default, min=0.0, max=1.0, step=0.05, round=0.01, optional=True, tooltip=tooltip, **more
+    )
 
 
 class DiffSFSRFinish(io.ComfyNode):

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...models.appearance.photos import PORTRAIT
 from ...models.faces.mesh import FaceMesh
+from ...models.faces.task_file import find_task_file
 from ...models.frames import Frame, align, crop, five_points
 from ...models.pictures import read_picture
 from ...training.data.photos import is_picture
@@ -25,7 +26,7 @@ ROUNDS = 10
 
 
 def run(results: Sequence[Path], real: Path) -> None:
-    mesh, clip = FaceMesh.load(_task_file()), Clip.load()
+    mesh, clip = FaceMesh.load(find_task_file()), Clip.load()
     photos = features(real, mesh, clip)
     print(f"| pictures | faces | distance to {real} |\n|---|---|---|")
     print(f"| two halves of {real} | {len(photos)} | {halves(photos):.2f} |")
@@ -67,9 +68,3 @@ def halves(vectors: Tensor) -> float:
 
 def _kernel(x: Tensor, y: Tensor) -> Tensor:
     return torch.exp(-torch.cdist(x.double(), y.double()).square() / (2 * WIDTH**2))
-
-
-def _task_file() -> Path:
-    from ...models.faces.task_file import find_task_file
-
-    return find_task_file()

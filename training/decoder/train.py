@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ...models.network.precision import autocast
 from ..run import Step, generator_at, resume
-from .adversary import Adversary, balance, fooling_loss, telling_loss
+from .adversary import Adversary, balance, fooling_loss, teach
 from .settings import DecoderTraining
 
 Latents = Callable[[Tensor, torch.Generator], Tensor]  # rows of the crops (B,) -> raw latents (B, C, h, w), not clean
@@ -86,11 +86,7 @@ def refine_decoder(
         loss.backward()
         nn.utils.clip_grad_norm_(trained, 1.0)
         optimiser.step()
-        with autocast(device, settings.bfloat16):
-            telling = telling_loss(adversary(x, wanted), adversary(y.detach(), [each.detach() for each in seen]))
-        others.zero_grad()
-        telling.backward()
-        others.step()
+        teach(adversary, others, (x, wanted), (y, seen), settings.bfloat16)
         psnr = 10 * math.log10(4 / (y.detach() - x).square().mean().item())
         yield Step(position + settings.batch, psnr, model, parts)
 

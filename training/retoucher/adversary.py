@@ -7,6 +7,8 @@ learns from few pictures (projected GANs: Sauer et al. 2021), and one on brightn
 import torch
 from torch import Tensor, nn
 
+from ..decoder.adversary import Critic
+
 BLOCKS = (0, 2)  # of EfficientNet-lite0: halves and quarters of the pixels
 CHANNELS = (16, 24)
 
@@ -44,21 +46,6 @@ class Seen(nn.Module):
         return found
 
 
-class Adversary(nn.Module):
+class Adversary(Critic):
     def __init__(self):
-        super().__init__()
-        self.patches = nn.Sequential(
-            nn.Conv2d(1, 32, 4, 2, 1), nn.LeakyReLU(0.2),
-            nn.Conv2d(32, 64, 4, 2, 1), nn.GroupNorm(8, 64), nn.LeakyReLU(0.2),
-            nn.Conv2d(64, 128, 4, 2, 1), nn.GroupNorm(8, 128), nn.LeakyReLU(0.2),
-            nn.Conv2d(128, 1, 3, 1, 1),
-        )  # fmt: skip
-        self.heads = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(width, 64, 3, 1, 1), nn.LeakyReLU(0.2), nn.Conv2d(64, 1, 3, 1, 1))
-            for width in CHANNELS
-        )
-
-    def forward(self, x: Tensor, seen: list[Tensor]) -> list[Tensor]:
-        """One map of each view, positive where it looks like a photo. seen: what Seen gives of x"""
-        heads = [head(each) for head, each in zip(self.heads, seen, strict=True)]
-        return [self.patches(x.mean(1, keepdim=True)), *heads]
+        super().__init__(CHANNELS)

@@ -73,8 +73,10 @@ def write_examples(sources: list[Path], out: Path, model: DiffSFSR) -> Iterator[
     """
     photos = [(source, name) for source in map(Photos, sources) for name in source.names]
     photos = [(source, name) for source, name in photos if not is_test_person(person_of(name))]
-    names = [name for _, name in photos]
-    wanted = [(source, name, other) for source, name in photos for other in _others(name, names)]
+    people: dict[str, list[str]] = {}
+    for _, name in photos:
+        people.setdefault(person_of(name), []).append(name)
+    wanted = [(source, name, other) for source, name in photos for other in _others(name, people[person_of(name)])]
     wanted.sort(key=lambda each: name_hash(each[1] + each[2]))  # of all sources some, whenever it is stopped
     acting: deque[Portrait] = deque(maxlen=ACTING)
     for done, (source, name, other) in enumerate(wanted):
@@ -93,9 +95,8 @@ def write_examples(sources: list[Path], out: Path, model: DiffSFSR) -> Iterator[
         yield done + 1, len(wanted)
 
 
-def _others(name: str, names: list[str]) -> list[str]:
-    """The photos that go with one: itself carried away (""), and the next of the same person."""
-    own = [each for each in names if person_of(each) == person_of(name)]
+def _others(name: str, own: list[str]) -> list[str]:
+    """The photos that go with one: itself carried away (""), and the next of its person's own."""
     after = own[(own.index(name) + 1) % len(own)]
     return ["", after] if after != name else [""]
 

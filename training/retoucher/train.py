@@ -13,7 +13,7 @@ from ...models.appearance.retouch import Retoucher, bounded
 from ...models.appearance.topology import LEFT_EYE, LIPS, RIGHT_EYE
 from ...models.network.precision import autocast
 from ..data.stream import ahead
-from ..decoder.adversary import balance, fooling_loss, telling_loss
+from ..decoder.adversary import balance, fooling_loss, teach
 from ..run import Step, generator_at, resume
 from .adversary import Adversary, Seen
 from .examples import SIDE, Examples
@@ -86,10 +86,6 @@ def train(
         optimiser.step()
         averaged.step(model.parameters())
         if position >= 0.75 * alone:
-            with autocast(device, settings.bfloat16):
-                telling = telling_loss(adversary(x, wanted), adversary(y.detach(), [each.detach() for each in seen]))
-            others.zero_grad()
-            telling.backward()
-            others.step()
+            teach(adversary, others, (x, wanted), (y, seen), settings.bfloat16)
         psnr = 10 * math.log10(4 / (y.detach() - x).square().mean().item())
         yield Step(position + settings.batch, psnr, model, parts)
