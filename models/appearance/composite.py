@@ -17,7 +17,7 @@ from ..frames import pixel_centres, resample
 from .bands import blur, halve, join, over_face, split
 from .composed import Composed
 from .folds import folds
-from .light import calm, from_log, hairless, harmonics_of, like_skin, relight, to_log, unlike_cloth
+from .light import calm, from_log, hair_of, hairless, harmonics_of, like_skin, relight, to_log, unlike_cloth
 from .topology import OUTLINE
 from .warp import Warped, region
 
@@ -83,7 +83,8 @@ def compose(layers: Layers, around: Tensor, appearance: float = 1.0) -> Composed
     harmonics = harmonics_of(target, size)
     skin = lit * layers.photo.trust
     alike = like_skin(photo, skin)
-    photo, dark = relight(photo, scene, skin, harmonics, alike)
+    hair = hair_of(photo, scene, skin, harmonics, alike)
+    photo, dark = relight(photo, scene, skin * (1 - hair), harmonics, alike)
     photo = calm(photo, scene, bare * cloth * layers.scene.cover)
     painted = None
     if layers.painted is not None:
@@ -98,14 +99,16 @@ def compose(layers: Layers, around: Tensor, appearance: float = 1.0) -> Composed
     closed = 0 if layers.painted is None else mouth * _elsewhere(layers.opened)
     shares = Shares(
         photo=appearance * layers.photo.trust * (1 - closed),
-        near=near * shown,
+        near=(1 - (1 - near) * (1 - hair) * (1 - eyes)) * shown,  # hair and eyeballs have no folds
         # whoever stands in for the painter may wear a mask
         colour=torch.ones_like(near) if painted is None else shown * (1 - COLOUR * bare * (1 - near)),
         fold=fold,
         skin=skin,
         even=skin * plain,
     )
-    face = from_log(_mix(to_log(photo), None if painted is None else to_log(painted), to_log(scene), shares))
+    own, other = to_log(photo), to_log(scene if painted is None else painted)
+    other = torch.lerp(other, own, appearance * hair * layers.photo.cover)  # no band may carry skin into a beard
+    face = from_log(_mix(own, other, to_log(scene), shares))
     tone, colour = _colours(layers.scene.picture, lit)  # a grey scene's face is grey, a toned one's has its tone alone
     face = face + (1 - colour) * (tone - face + face.mean(1, keepdim=True))
     edge = face_edge(layers.photo)
@@ -180,13 +183,13 @@ def _elsewhere(opened: Tensor) -> Tensor:
     return 1 - torch.exp(-far).view(-1, 1, 1, 1)
 
 
-def _mix(photo: Tensor, painted: Tensor | None, scene: Tensor, shares: Shares) -> Tensor:
-    """Band by band: the photo's, where it has a share, else the painter's; the fine ones with the scene's contrast."""
+def _mix(photo: Tensor, other: Tensor, scene: Tensor, shares: Shares) -> Tensor:
+    """Band by band: the photo's, where it has a share, else the other's; the fine ones with the scene's contrast."""
     extra = max(0, (photo.shape[-1] // 512).bit_length() - 1)  # larger crops have more fine bands
     yields = YIELDS[:1] * extra + YIELDS
     ours, our_rest = split(photo, len(yields))
-    theirs, their_rest = split(scene if painted is None else painted, len(yields))
-    grain = theirs[: GRAIN + extra] if painted is None else split(scene, GRAIN + extra)[0]
+    theirs, their_rest = split(other, len(yields))
+    grain = split(scene, GRAIN + extra)[0]
     mixed = []
     for i, (own, other) in enumerate(zip([*ours, our_rest], [*theirs, their_rest], strict=True)):
         change = own - other

@@ -27,6 +27,7 @@ PALE = 0.002  # square of a saturation, in logarithms, below which a photo is gr
 CLOTH = 0.6  # logarithm of red over blue by which cloth differs from skin
 SKIN = 0.6  # what has this part of the skin's saturation is skin
 HAIR = (0.4, 0.7)  # logarithm by which hair is darker than skin: none, hair for sure
+AROUND = 25  # pixels of COARSE: width of what belongs to one beard
 STRONGEST = 1.2  # logarithm that light is changed by at most
 LIFTED = 0.7  # logarithm by which a shadow is brightened, beside the face as a whole, that is a shadow by 63 %
 BEND = 0.01  # ridge on the slope of the light over normals, and 30 times that on its bend
@@ -62,7 +63,7 @@ def relight(texture: Tensor, scene: Tensor, skin: Tensor, harmonics: Tensor, ali
         for x in ((slow[:, :1] + turned).clamp(-STRONGEST, STRONGEST), slow[:, 1:])
     )
     grey = (texture + 1).mean(1, keepdim=True)
-    colour = (texture + 1 - grey) * (brightness * alike).exp()
+    colour = (texture + 1 - grey) * (brightness * alike).minimum(brightness).exp()
     lifted = brightness - (brightness * skin).sum((2, 3), keepdim=True) / skin.sum((2, 3), keepdim=True).clamp(min=1e-6)
     shadow = alike * (1 - torch.exp(-(lifted.clamp(min=0) / LIFTED).square()))  # a beard is none
     return (grey * brightness.exp() + colour) * (tone * alike).exp() - 1, shadow
@@ -104,14 +105,42 @@ def hairless(picture: Tensor, skin: Tensor) -> Tensor:
 
     Arguments as of relight().
     """
-    size = picture.shape[-1]
-    logs, weight = (F.interpolate(x, size=(COARSE, COARSE), mode="area") for x in (to_log(picture), skin))
-    grey = logs.mean(1, keepdim=True)
-    usual = torch.where(weight > 0.5, grey, torch.nan).flatten(1).nanmedian(1).values.nan_to_num()
+    return _fine(1 - _darker_than_skin(_coarse(picture), _coarse(skin)), picture)
+
+
+def hair_of(texture: Tensor, scene: Tensor, skin: Tensor, harmonics: Tensor, alike: Tensor) -> Tensor:
+    """(B, 1, S, S) 0..1: a beard, and no shadow: what is far darker than the scene's face under the scene's light too.
+
+    Arguments as of relight().
+    """
+    own, other, seen, same = map(_coarse, (texture, scene, skin, alike))
+    own, _ = relight(own, other, seen, harmonics, same)
+    sure = _far_darker(_grey(own), _grey(other)) * (seen > 0)
+    return _fine(_widest(sure, AROUND) * _darker_than_skin(own, seen), texture)
+
+
+def _darker_than_skin(picture: Tensor, skin: Tensor) -> Tensor:
+    grey = _grey(picture)
+    usual = torch.where(skin > 0.5, grey, torch.nan).flatten(1).nanmedian(1).values.nan_to_num()
+    return _far_darker(grey, usual[:, None, None, None])
+
+
+def _far_darker(grey: Tensor, usual: Tensor) -> Tensor:
+    """0..1, in and beside what is; logarithms (B, 1, COARSE, COARSE)."""
     grey = -_widest(-_widest(grey, 7), 7)  # dark lines are closed
-    dark = (usual[:, None, None, None] - grey - HAIR[0]) / (HAIR[1] - HAIR[0])
-    beside = _widest(dark.clamp(0, 1), 5)
-    return F.interpolate(1 - beside, size=(size, size), mode="bilinear", align_corners=False)
+    return _widest(((usual - grey - HAIR[0]) / (HAIR[1] - HAIR[0])).clamp(0, 1), 5)
+
+
+def _grey(picture: Tensor) -> Tensor:
+    return to_log(picture).mean(1, keepdim=True)
+
+
+def _coarse(x: Tensor) -> Tensor:
+    return F.interpolate(x, size=(COARSE, COARSE), mode="area")
+
+
+def _fine(x: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def _widest(x: Tensor, width: int) -> Tensor:

@@ -119,6 +119,7 @@ def bounded(change: Tensor, composed: Composed) -> Tensor:
     weight = blur(inside, MOUTH_COARSE) + 0.05
     change = change - inside * blur(change * inside, MOUTH_COARSE) / weight
     change = change * (1 - inside * (1 - _teeth(composed, inside, weight)))
+    change = change * (1 - composed.share * blur(composed.parts[:, 1:2], MOUTH_EDGE))
     bands, rest = split(change, FINE)
     bands[0] = bands[0] * (1 - composed.share)
     bands[1] = bands[1] * halve(1 - composed.share * composed.near)

@@ -31,6 +31,7 @@ OPENERS = (
     "mouthUpperUpRight",
 )
 UNSEEN, PARTED = 0.15, 2.0
+GRIN = ("mouthSmileLeft", "mouthSmileRight")  # parts lips as well, and they meet again without it
 ROUNDS = 5  # of weighing several photos against their mean
 
 
@@ -157,7 +158,7 @@ class ShapeModel(nn.Module):
             offset = (weight[:, 0] * (self.read(photos, mesh) - photo_blendshapes)).sum(dim=0)
             person = self.refine(person, wants + offset, mesh, steps)
         source = source.expand_as(person)
-        person = keep_shut(person, source, wants - (weight[:, 0] * photo_blendshapes).sum(dim=0))
+        person = keep_shut(person, source, (weight[:, 0] * photo_blendshapes).sum(dim=0, keepdim=True), wants)
         person = self.unfold(person, source)
         other, placement = self.canonical(scene)
         if shape < 1:
@@ -181,20 +182,23 @@ class ShapeModel(nn.Module):
         return weight
 
 
-def keep_shut(moved: Tensor, source: Tensor, change: Tensor) -> Tensor:
-    """A mesh whose lips part no further than what was asked for parts them.
+def keep_shut(moved: Tensor, source: Tensor, had: Tensor, wants: Tensor) -> Tensor:
+    """A mesh whose lips part no further than what was asked for parts them, and as little as what is left of it.
 
     Lips that are pressed less, or shrugged less, are thicker; the motions, those of mouths of all kinds, would open
-    them as well, on nothing that a photo with a shut mouth shows.
+    them as well, on nothing that a photo with a shut mouth shows. And they leave a grin's lips apart when it goes.
 
     moved, source  (B, 478, 3) canonical, after and before the motion
-    change         (B, 51) of the blendshapes
+    had, wants     (B or 1, 51) blendshapes, before and after it
     """
-    opening = change[:, [BLENDSHAPES.index(name) for name in OPENERS]].clamp(min=0).sum(dim=1)
+    openers, grin = ([BLENDSHAPES.index(name) for name in names] for names in (OPENERS, GRIN))
+    opening = (wants - had)[:, openers].clamp(min=0).sum(dim=1)
+    parting, parted = (x[:, openers + grin].sum(dim=1) + UNSEEN for x in (wants, had))
     upper, lower, above, below = (list(edge) for edge in (*MOUTH, *LIPS))
     width = (source[:, upper[0], :2] - source[:, upper[-1], :2]).norm(dim=-1)
     allowed = (PARTED * (opening - UNSEEN).clamp(min=0) * width)[:, None]
-    allowed = allowed + (source[:, lower, 1] - source[:, upper, 1]).clamp(min=0)
+    left = (parting / parted).clamp(max=1)[:, None]
+    allowed = allowed + left * (source[:, lower, 1] - source[:, upper, 1]).clamp(min=0)
     excess = (moved[:, lower, 1] - moved[:, upper, 1] - allowed).clamp(min=0)
     moved = moved.clone()
     for edge, way in ((upper, 0.5), (lower, -0.5), (above, 0.25), (below, -0.25)):

@@ -185,6 +185,24 @@ def test_a_mask_over_the_face_is_not_its_light(finisher, background, person):
     assert (masked[0] - masked[2]) > 0.5 * (plain[0] - plain[2])
 
 
+def test_a_beard_stays_one(finisher, background, face_mesh, acted):
+    """Over a painted chin without it, and on a face that has none, with another expression than the photo's."""
+    picture = acted("P005", 0)
+    own = photograph([picture], face_mesh.find(picture, limit=1))
+    man = Identity(torch.ones(1, 4), ("small",), appearances=(own,))
+    smile = own.blendshapes.clone()
+    smile[:, [43, 44]] += 0.6
+    result = finish(finisher, background, man, Expression(smile), painted=background.crop, retouch=0)
+    light = (result[0].mean(0) + 1) / 2
+    points = 4 * background.points[0]
+    places = {"beard": [194, 418, 200, 421], "cheeks": [50, 280, 117, 346]}
+    beard, cheeks = (
+        torch.stack([light[y - 6 : y + 6, x - 6 : x + 6].mean() for x, y in points[rows, :2].int().tolist()]).mean()
+        for rows in places.values()
+    )
+    assert beard < 0.6 * cheeks
+
+
 def test_a_face_is_as_blurred_as_its_scene(finisher, background, person):
     blurred = torch.nn.functional.avg_pool2d(background.pictures, 5, 1, 2, count_include_pad=False)
     scene = dataclasses.replace(background, pictures=blurred)

@@ -53,6 +53,16 @@ def test_fine_bands_are_the_photos_where_it_is_believed(composed, awake):
     torch.testing.assert_close(free, change, rtol=1e-4, atol=1e-5)
 
 
+def test_eyes_are_the_photos_where_they_are_believed(composed, awake):
+    eyes = torch.zeros(2, 3, 64, 64)
+    eyes[:, 1, 16:48, 16:48] = 1
+    change = torch.ones(2, 3, 64, 64)
+    for share, most in ((1.0, 0.01), (0.5, 0.51)):
+        bound = bounded(change, dataclasses.replace(composed, parts=eyes, share=torch.full((2, 1, 64, 64), share)))
+        assert most - 0.05 < bound[..., 28:36, 28:36].mean() < most
+        assert bound[..., :6, :].mean() > 0.9
+
+
 def test_a_mouth_stays_as_bright_as_it_was_painted(composed, awake):
     mouth = torch.zeros(2, 1, 64, 64)
     mouth[..., 16:48, 16:48] = 1

@@ -1,5 +1,8 @@
 """Shapes: canonical meshes, expressions that move them, and the mesh that a person has in a scene."""
 
+import importlib.util
+from pathlib import Path
+
 import pytest
 import torch
 from diffsfsr.models.appearance.shape import ShapeModel
@@ -7,6 +10,7 @@ from diffsfsr.models.appearance.topology import LEFT_EYE, LEFT_IRIS, MOUTH, OUTL
 from diffsfsr.models.expression.library import ExpressionLibrary
 from diffsfsr.models.faces.mesh import BLENDSHAPES
 from diffsfsr.models.network.checkpoint import ASSETS
+from diffsfsr.models.pictures import read_picture
 from safetensors import safe_open
 
 CHIN = 152
@@ -26,9 +30,14 @@ def faces(acted, face_mesh):
 
 @pytest.fixture(scope="module")
 def words(faces) -> torch.Tensor:
-    """Blendshapes (15, 51) of every ninth of the 135 labels, as they are wanted by the bundled checkpoint."""
+    """Blendshapes (15, 51) of every ninth of the 135 labels."""
+    return wanted_for(*ExpressionLibrary.load(ASSETS / "expressions.json").labels[::9])
+
+
+def wanted_for(*labels: str) -> torch.Tensor:
+    """Blendshapes (labels, 51), as they are wanted by the bundled checkpoint."""
     library = ExpressionLibrary.load(ASSETS / "expressions.json")
-    codes = torch.stack([library.code(label) for label in library.labels[::9]])
+    codes = torch.stack([library.code(label) for label in labels])
     with safe_open(ASSETS / "mini.safetensors", "pt") as file:
         return (file.get_tensor("conditioner.neutral").float() + codes).clamp(0, 1)
 
@@ -202,3 +211,17 @@ def test_lips_part_only_for_what_parts_them(model, name, parts):
     mesh = model.wanted(placed, has, wants, placed, has, 1.0)
     gap = (mesh[0, lower, 1] - mesh[0, upper, 1]).max() / (mesh[0, MOUTH[0][0], 0] - mesh[0, MOUTH[0][-1], 0]).abs()
     assert gap > 0.3 if parts else gap < 0.01
+
+
+def test_a_grins_lips_meet_when_it_goes(model, face_mesh):
+    """Out of a grin, what parts no lips leaves none apart; the grin itself stays as open as it is."""
+    folder = Path(importlib.util.find_spec("openpeople").origin).parent / "data" / "curated"
+    (face,) = face_mesh.find(read_picture(folder / "P008" / "assets" / "amateur_selfie.jpg"), limit=1)
+    points, has = face.points[None], face.blendshapes[None]
+    calm, grin = (
+        model.wanted(points, has, wants, points, has, 1.0, face_mesh) for wants in (wanted_for("sadness"), has)
+    )
+    width = (points[:, MOUTH[0][-1], :2] - points[:, MOUTH[0][0], :2]).norm(dim=-1)
+    assert gap(points, MOUTH) > 0.08 * width
+    torch.testing.assert_close(gap(grin, MOUTH), gap(points, MOUTH), rtol=0.02, atol=0.1)
+    assert gap(calm, MOUTH) < 0.03 * width
