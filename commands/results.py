@@ -39,6 +39,10 @@ def add(commands: Commands) -> None:
     sub.add_argument("results", type=Path, nargs="+", help="folders of pictures with a face")
     sub.add_argument("--real", type=Path, required=True, help="folder of photographs to compare with")
 
+    sub = commands.add(truth, "two photos of each test person, one given the other's expression, against the other")
+    sub.add_argument("--portraits", type=Path, required=True, help="a folder or .zip of photos, one folder a person")
+    sub.add_argument("--checkpoint", default="mini")
+
     sub = commands.add(nearest, "the nearest training photo to each face in pictures, by the judge")
     sub.add_argument("pictures", type=Path, nargs="+", help="pictures, or folders of them")
     sub.add_argument("--data", type=Path, required=True, nargs="+", help="all prepared folders that were trained on")
@@ -123,6 +127,13 @@ def realism(args: argparse.Namespace) -> None:
     from ..evaluation.results.realism import run
 
     run(args.results, args.real)
+
+
+def truth(args: argparse.Namespace) -> None:
+    from ..evaluation.judges.networks import find_judges
+    from ..evaluation.results.truth import run
+
+    run(args.portraits, args.checkpoint, device_of(args), find_judges())
 
 
 def nearest(args: argparse.Namespace) -> None:
