@@ -12,6 +12,7 @@ from ..models.faces.choice import FURTHEST, PASS_THROUGH, SKIP, STOP
 from ..models.faces.smoothing import smooth_faces
 from .compat import only_known
 from .inputs import chosen, face_inputs, given_inputs, known_faces, without_face_input
+from .needed import HIDDEN, alone
 from .pictures import colours, outlined, picture_at, put_back, to_image
 from .progress import reporting, stoppable, warn
 from .regions import checked, grown, in_crops, in_pictures, picture_masks
@@ -32,6 +33,7 @@ class DiffSFSRExtractBackground(io.ComfyNode):
             "light and surroundings come from this picture.",
             **only_known(io.Schema, search_aliases=["find face", "face crop", "face mask", "inpaint face"]),
             is_output_node=True,
+            hidden=HIDDEN,
             inputs=[
                 DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),
                 io.Image.Input(
@@ -92,6 +94,7 @@ class DiffSFSRExtractBackground(io.ComfyNode):
         )
 
     @classmethod
+    @alone
     def execute(
         cls,
         diffsfsr: Loaded,

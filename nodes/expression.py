@@ -13,8 +13,10 @@ from ..models.expression.references import FILE, SIDE, References
 from ..models.expression.words import MAX_INTENSITY, Meaning, Words
 from ..models.faces.choice import STOP, WITHOUT_FACE
 from .compat import only_known
+from .doing import doing
 from .folders import listed
 from .inputs import chosen, face_inputs, given_inputs, known_faces, without_face_input
+from .needed import HIDDEN, alone
 from .pictures import from_image, picture_at, to_image
 from .progress import reporting, warn
 from .wires import CATEGORY, DiffSFSRType, ExpressionType, Loaded, on_cpu
@@ -85,6 +87,7 @@ class DiffSFSRExpressionByLabel(io.ComfyNode):
             description="An expression by one of 135 emotion words, such as joy, contempt or homesickness.",
             **only_known(io.Schema, search_aliases=["emotion", "facial expression", "mood", "smile"]),
             is_output_node=True,
+            hidden=HIDDEN,
             inputs=[
                 DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),
                 io.Combo.Input(
@@ -114,6 +117,7 @@ class DiffSFSRExpressionByLabel(io.ComfyNode):
         return f'got "{label}", want one of the labels; {near}. Expression by Text takes any words'
 
     @classmethod
+    @alone
     def execute(cls, diffsfsr: Loaded, label: str, variant: int, intensity: float) -> io.NodeOutput:
         expression = on_cpu(diffsfsr.ready().label(label, variant, intensity))
         shown = to_image(references().pictures(label, variant))
@@ -134,6 +138,7 @@ class DiffSFSRExpressionByText(io.ComfyNode):
                 search_aliases=["emotion prompt", "facial expression", "synonym", "mood", "smile", "wink", "emoji"],
             ),
             is_output_node=True,
+            hidden=HIDDEN,
             inputs=[
                 DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),
                 io.String.Input(
@@ -156,6 +161,7 @@ class DiffSFSRExpressionByText(io.ComfyNode):
         )
 
     @classmethod
+    @alone
     def execute(cls, diffsfsr: Loaded, text: str, variant: int, intensity: float) -> io.NodeOutput:
         lines = [line for line in text.splitlines() if line.strip()] or [text]
         meanings = [words().read(line) for line in lines]
@@ -191,6 +197,8 @@ class DiffSFSRExpressionFromImage(io.ComfyNode):
             category=CATEGORY,
             description="Reads the expression of a face in a picture. Who it is does not matter.",
             **only_known(io.Schema, search_aliases=["liveportrait", "facial expression", "emotion", "blendshapes"]),
+            is_output_node=True,
+            hidden=HIDDEN,
             inputs=[
                 DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),
                 io.Image.Input("image", tooltip="The expression to copy; a batch gives a batch of expressions."),
@@ -215,6 +223,7 @@ class DiffSFSRExpressionFromImage(io.ComfyNode):
         )
 
     @classmethod
+    @alone
     def execute(
         cls,
         diffsfsr: Loaded,
@@ -234,5 +243,6 @@ class DiffSFSRExpressionFromImage(io.ComfyNode):
             rest = from_image(neutral, "neutral photo")[0]
         known = reporting(known_faces(encoders.mesh, image, face_landmarks, bboxes), len(image))
         pictures, choose = partial(picture_at, image, what="expression photo"), chosen(face, face_number)
-        expression = encoders.expressions(pictures, len(image), rest, choose, intensity, without_face, known, warn)
-        return io.NodeOutput(on_cpu(expression))
+        read = encoders.expressions(pictures, len(image), rest, choose, intensity, without_face, known, warn)
+        expression = on_cpu(read)
+        return io.NodeOutput(expression, ui=doing(cls, expression))

@@ -1,18 +1,16 @@
 """Edit, Mix and Travel Expressions: what is done with an expression before a face is painted."""
 
-from collections.abc import Mapping
-
 from comfy_api.latest import io
 from torch import zeros
 
 from ..models.codes import Expression
-from ..models.expression.edit import ASYMMETRY, SLIDERS, add, edit, mix, scale, travel
-from ..models.expression.file import EXAMPLE
+from ..models.expression.edit import ASYMMETRY, SLIDERS, edit_all, mix, travel
 from ..models.expression.words import MAX_INTENSITY
 from ..models.faces.mesh import BLENDSHAPES
-from ..models.files import parse_json
 from .compat import only_known
+from .doing import doing
 from .expression import DONE, intensity_input
+from .needed import HIDDEN, alone
 from .wires import CATEGORY, ExpressionType
 
 
@@ -41,6 +39,8 @@ class DiffSFSREditExpression(io.ComfyNode):
                 io.Schema,
                 search_aliases=["expression editor", "advanced live portrait", "face sliders", "blink", "wink"],
             ),
+            is_output_node=True,
+            hidden=HIDDEN,
             inputs=[
                 ExpressionType.Input(
                     "expression", optional=True, tooltip="What the sliders are added to; left off, a neutral face."
@@ -72,6 +72,7 @@ class DiffSFSREditExpression(io.ComfyNode):
         )
 
     @classmethod
+    @alone
     def execute(
         cls,
         intensity: float,
@@ -106,22 +107,8 @@ class DiffSFSREditExpression(io.ComfyNode):
         }
         edited = edit_all(expression, intensity, sliders, asymmetry, values, strength)
         # the face editor shows the sliders on what is wired
-        return io.NodeOutput(edited, ui={"diffsfsr_wired": [expression.code[0].tolist()]})
-
-
-def edit_all(
-    expression: Expression,
-    intensity: float,
-    sliders: Mapping[str, float],
-    asymmetry: float,
-    values: str = "",
-    strength: float = 1.0,
-) -> Expression:
-    """All that Edit Expression does, in its order."""
-    edited = edit(scale(expression, intensity), sliders, asymmetry)
-    if values.strip():
-        edited = add(edited, parse_json(values, "values", f"an object such as {EXAMPLE}"))
-    return scale(edited, strength)
+        wired = {"diffsfsr_wired": [expression.code[0].tolist()]}
+        return io.NodeOutput(edited, ui=wired | doing(cls, edited))
 
 
 class DiffSFSRMixExpressions(io.ComfyNode):
@@ -134,6 +121,8 @@ class DiffSFSRMixExpressions(io.ComfyNode):
             description="An expression between two others, such as joy with a touch of embarrassment. In batches, the "
             "first with the first, and so on.",
             **only_known(io.Schema, search_aliases=["blend expressions", "mixed emotion", "interpolate expression"]),
+            is_output_node=True,
+            hidden=HIDDEN,
             inputs=[
                 ExpressionType.Input("first", tooltip="One expression."),
                 ExpressionType.Input("second", tooltip="The other expression."),
@@ -150,8 +139,10 @@ class DiffSFSRMixExpressions(io.ComfyNode):
         )
 
     @classmethod
+    @alone
     def execute(cls, first: Expression, second: Expression, weight: float) -> io.NodeOutput:
-        return io.NodeOutput(mix(first, second, weight))
+        mixed = mix(first, second, weight)
+        return io.NodeOutput(mixed, ui=doing(cls, mixed))
 
 
 class DiffSFSRTravelExpressions(io.ComfyNode):
@@ -164,6 +155,8 @@ class DiffSFSRTravelExpressions(io.ComfyNode):
             description="The way from one expression to another in equal steps, as a batch: a picture for each step, "
             "for a contact sheet or a video. Turn shared_noise of the sampler on, so that only the expression moves.",
             **only_known(io.Schema, search_aliases=["expression animation", "morph expressions", "emotion travel"]),
+            is_output_node=True,
+            hidden=HIDDEN,
             inputs=[
                 ExpressionType.Input("first", tooltip="Where the way begins."),
                 ExpressionType.Input("second", tooltip="Where it ends."),
@@ -179,5 +172,7 @@ class DiffSFSRTravelExpressions(io.ComfyNode):
         )
 
     @classmethod
+    @alone
     def execute(cls, first: Expression, second: Expression, steps: int) -> io.NodeOutput:
-        return io.NodeOutput(travel(first, second, steps))
+        way = travel(first, second, steps)
+        return io.NodeOutput(way, ui=doing(cls, way, row=True))

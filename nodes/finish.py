@@ -39,7 +39,7 @@ def wish_inputs() -> list[io.Input]:
         _share(
             "retouch",
             "How far a small network goes over the face at the end: it closes folds of another expression and sharpens "
-            "what was painted. 0 leaves it out.",
+            "what was painted. 0 leaves it out; so does appearance 0.",
             **advanced,
         ),
     ]

@@ -6,6 +6,7 @@ from torch import Tensor
 from ..models.faces.choice import SKIP, STOP
 from .compat import only_known
 from .inputs import chosen, face_inputs, given_inputs, known_faces, without_face_input
+from .needed import HIDDEN, alone
 from .pictures import from_image, to_image
 from .progress import reporting, warn
 from .wires import CATEGORY, DiffSFSRType, IdentityType, Loaded, on_cpu
@@ -22,6 +23,7 @@ class DiffSFSREncodeIdentity(io.ComfyNode):
             "give a better likeness than one. Expression and head pose of the photos do not matter.",
             **only_known(io.Schema, search_aliases=["face swap", "selfie", "face embedding", "likeness"]),
             is_output_node=True,
+            hidden=HIDDEN,
             inputs=[
                 DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),
                 io.Image.Input("image", tooltip="Photos of one person; a batch is merged into one identity."),
@@ -43,6 +45,7 @@ class DiffSFSREncodeIdentity(io.ComfyNode):
         )
 
     @classmethod
+    @alone
     def execute(
         cls,
         diffsfsr: Loaded,

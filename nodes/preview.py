@@ -1,4 +1,7 @@
-"""The face itself while it is sampled, a few times, in place of the host's preview of one pixel for each latent."""
+"""The face itself while it is sampled, a few times, in place of the host's preview of one pixel for each latent.
+
+At the end it is the result.
+"""
 
 from __future__ import annotations
 
@@ -47,6 +50,13 @@ def previewing(model: ModelPatcher, vae: VAE | None, steps: int) -> Callable[[in
         progress.update_absolute(step + 1, total, picture)
 
     return show
+
+
+def show_result(images: Tensor) -> None:
+    """The first of the finished pictures, IMAGE (B, H, W, 3), as it is: the host keeps the last that is shown."""
+    if args.preview_method != LatentPreviewMethod.NoPreviews:
+        picture = latent_preview.preview_to_image(images[0], do_scale=False)
+        comfy.utils.ProgressBar(1).update_absolute(1, 1, ("JPEG", picture, None))
 
 
 def has_room(vae: VAE, latents: Tensor) -> bool:

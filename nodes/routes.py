@@ -10,6 +10,7 @@ import asyncio
 import functools
 import io
 import json
+import logging
 import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -17,9 +18,8 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from .expression import ASSETS, labels, references, words
-from .expression_edit import edit_all
 from .folders import EXPRESSIONS, kept_file, kept_files
-from .studio import Studio, Superseded, switched_off
+from .studio import Studio, Superseded, studio, switched_off
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,16 +41,17 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def register(routes: web.RouteTableDef) -> None:
     """Add the questions to the host's own, unless DIFFSFSR_LIVE=0."""
     if switched_off():
+        logging.info("DiffSFSR: no live faces, as DIFFSFSR_LIVE says")
         return
-    studio = Studio()
+    live = studio()
     for method, name, answer in (
         ("GET", "labels", _labels),
         ("GET", "label", _label),
         ("GET", "find", _find),
         ("GET", "file", _file),
-        ("POST", "photo", functools.partial(_photo, studio)),
-        ("POST", "face", functools.partial(_face, studio)),
-        ("POST", "forget", functools.partial(_forget, studio)),
+        ("POST", "photo", functools.partial(_photo, live)),
+        ("POST", "face", functools.partial(_face, live)),
+        ("POST", "forget", functools.partial(_forget, live)),
     ):
         routes.route(method, f"{PREFIX}/{name}")(_in_words(answer))
 
@@ -60,7 +61,7 @@ def _in_words(answer: Handler) -> Handler:
         try:
             return await answer(request)
         except Superseded:
-            return web.json_response({"error": "asked again meanwhile"}, status=409)
+            return web.Response(status=204)  # browsers write what is 400 or more into their console
         except (ValueError, OSError) as error:
             return web.json_response({"error": str(error)}, status=400)
 
@@ -184,7 +185,7 @@ def wanted(asked: dict) -> Expression:
     import torch
 
     from ..models.codes import Expression
-    from ..models.expression.edit import scale
+    from ..models.expression.edit import edit_all, scale
     from ..models.expression.file import from_values
     from ..models.faces.mesh import BLENDSHAPES
 

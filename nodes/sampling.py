@@ -21,7 +21,7 @@ from .compat import only_known
 from .conditioning import EXPRESSION_TIP, IDENTITY_TIP, condition
 from .finish import finish, wish_inputs
 from .pictures import put_back
-from .preview import previewing
+from .preview import previewing, show_result
 from .progress import in_parts
 from .wires import CATEGORY, BackgroundType, ExpressionType, IdentityType, Loaded, Scene, carried, carried_input
 
@@ -312,4 +312,6 @@ class DiffSFSRSampler(io.ComfyNode):
         if upscale_model is not None:
             painted = in_parts(partial(upscaled, upscale_model), painted, CHUNK)
         crop = finish(diffsfsr, painted, background, identity, expression, wish)
-        return io.NodeOutput(put_back(crop, background), crop)
+        pictures = put_back(crop, background)
+        show_result(pictures)
+        return io.NodeOutput(pictures, crop)

@@ -1,5 +1,7 @@
 """Faces that are shown while somebody moves sliders: read once, shown again and again, forgotten with their node.
 
+Nodes that only pass expressions on show one, too (nodes/doing.py).
+
 All work is done by one thread, one piece at a time, on the CPU, so that neither the host's event loop nor its queue
 waits; of what one node asks for, only the last counts.
 """
@@ -7,7 +9,7 @@ waits; of what one node asks for, only the last counts.
 from __future__ import annotations
 
 import asyncio
-import logging
+import functools
 import os
 import time
 from collections import OrderedDict
@@ -19,9 +21,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import folder_paths
 import torch
+from server import PromptServer
 
 from ..models.faces.task_file import find_task_file
-from .expression import ASSETS
 from .folders import task_folders
 from .photo import EXAMPLES
 
@@ -68,14 +70,23 @@ class Studio:
                 if self._asked.get(who) != number:
                     raise Superseded
                 loop = asyncio.get_running_loop()
-                if self._later:
-                    self._later.cancel()
-                # nobody says good-bye when a browser is closed
-                self._later = loop.call_later(IDLE + 1, self._thread.submit, self.drop_idle)
+                self._rest_later(loop)
                 return await loop.run_in_executor(self._thread, _quietly(work))
         finally:
             if self._asked.get(who) == number:
                 del self._asked[who]
+
+    def wait_for(self, work: Callable[[], Answer]) -> Answer:
+        """What `work` gives, for a node of the host's queue: it waits for the piece under way at most."""
+        loop = PromptServer.instance.loop
+        loop.call_soon_threadsafe(self._rest_later, loop)
+        return self._thread.submit(_quietly(work)).result()
+
+    def _rest_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Nobody says good-bye when a browser is closed."""
+        if self._later:
+            self._later.cancel()
+        self._later = loop.call_later(IDLE + 1, self._thread.submit, self.drop_idle)
 
     def live(self, node: str, photo: str, scene: str | None = None) -> Live:
         """The face in a photo of the input folder, in its place or in another's; read at the first call.
@@ -133,11 +144,18 @@ class Studio:
             from ..models.appearance.shape import ShapeModel
             from ..models.expression.library import ExpressionLibrary
             from ..models.faces.mesh import FaceMesh
+            from ..models.network.checkpoint import ASSETS
 
             mesh = FaceMesh.load(find_task_file(task_folders())).eval().requires_grad_(False)
             neutral = ExpressionLibrary.load(ASSETS / "expressions.json").neutral
             self._finisher = Finisher(mesh, ShapeModel.load(), neutral, Retoucher.load())
         return self._finisher
+
+
+@functools.lru_cache(maxsize=1)
+def studio() -> Studio:
+    """The host's one, of routes and nodes."""
+    return Studio()
 
 
 def photo_file(name: str) -> Path:
@@ -175,7 +193,4 @@ def _quietly(work: Callable[[], Answer]) -> Callable[[], Answer]:
 
 def switched_off() -> bool:
     """Whether the environment says that this host is to serve no faces: DIFFSFSR_LIVE=0."""
-    off = os.environ.get("DIFFSFSR_LIVE", "1").strip().lower() in ("0", "off", "false", "no")
-    if off:
-        logging.info("DiffSFSR: no live faces, as DIFFSFSR_LIVE says")
-    return off
+    return os.environ.get("DIFFSFSR_LIVE", "1").strip().lower() in ("0", "off", "false", "no")

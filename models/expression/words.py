@@ -199,7 +199,11 @@ class Words:
         words = nearest(" ".join(unknown) or phrase, self._single)
         near = ", ".join(dict.fromkeys(self._meant(word) for word in words))
         also = f". There are actions, too: {', '.join(self.actions)}" if self.actions else ""
-        raise ValueError(f'got "{phrase}", of which no word is known; the nearest in spelling are {near}{also}')
+        spoken = "English, Chinese and Japanese, besides emoji" if self.languages else "English"
+        raise ValueError(
+            f'got "{phrase}", of which no word is known; words are understood in {spoken}; the nearest in spelling are '
+            f"{near}{also}"
+        )
 
     def _meant(self, word: str) -> str:
         """A known word with what it stands for."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from diffsfsr.evaluation.host.server import PACK
+from PIL import Image
 
 pytestmark = pytest.mark.browser
 
@@ -64,6 +65,16 @@ MOVE = """async times => {
     return took
 }"""
 EDIT, LABEL = "DiffSFSREditExpression", "DiffSFSRExpressionByLabel"
+CHOOSE, COMPARE = "Choose from pictures", "Before / after"
+NODES_2 = "on => window.app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on)"
+SET_PHOTO = """name => {
+    const node = window.app.graph.nodes.find(each => each.type === 'LoadImage')
+    node.widgets.find(each => each.name === 'image').value = name
+}"""
+SIDES = """() => {
+    const pictures = [...document.querySelectorAll('.dsr-stage img')]
+    return pictures.length === 2 && pictures.every(each => each.naturalWidth) && pictures.map(each => each.naturalWidth)
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +84,11 @@ def front(host, people, browser):
     for person, name in ((8, "selfie.jpg"), (2, "scene.jpg")):
         kind = "amateur_selfie" if name == "selfie.jpg" else "studio_portrait"
         (host.base / "input" / name).write_bytes((people[person] / f"{kind}.jpg").read_bytes())
+    Image.new("RGB", (256, 256), (90, 140, 90)).save(host.base / "input" / "plain.png")
     OUTPUT.mkdir(parents=True, exist_ok=True)
-    return FrontEnd(browser.new_page(viewport={"width": 1600, "height": 1000}), host.url)
+    page = browser.new_page(viewport={"width": 1600, "height": 1000})
+    page.add_init_script("localStorage.setItem('comfy.vueNodesMigration.dismissed', 'true')")  # a note on Nodes 2.0
+    return FrontEnd(page, host.url)
 
 
 @pytest.fixture
@@ -104,7 +118,7 @@ def wait_for_rest(page) -> None:
 
 
 def test_an_expression_is_searched_picked_and_queued(page, front):
-    page.evaluate(PRESS, [LABEL, "choose"])
+    page.evaluate(PRESS, [LABEL, CHOOSE])
     page.locator(".dsr-card").first.wait_for()
     assert page.locator(".dsr-card").count() == 135
     page.locator(".dsr-card[data-own=shown]").nth(3).wait_for()
@@ -121,7 +135,7 @@ def test_an_expression_is_searched_picked_and_queued(page, front):
 
 
 def test_the_keyboard_walks_and_favourites_come_first(page):
-    page.evaluate(PRESS, [LABEL, "choose"])
+    page.evaluate(PRESS, [LABEL, CHOOSE])
     page.locator(".dsr-card.chosen[data-label=joy]").wait_for()
     page.keyboard.press("ArrowRight")
     assert page.locator(".dsr-card.chosen").get_attribute("data-label") == "jubilation"
@@ -130,7 +144,7 @@ def test_the_keyboard_walks_and_favourites_come_first(page):
     page.locator(".dsr-card[data-label=zest]").hover()
     page.locator(".dsr-card[data-label=zest] .dsr-star").click()
     page.keyboard.press("Escape")
-    page.evaluate(PRESS, [LABEL, "choose"])
+    page.evaluate(PRESS, [LABEL, CHOOSE])
     assert page.locator(".dsr-groups h3").first.inner_text().lower().startswith("favourites")
     assert page.locator(".dsr-card").first.get_attribute("data-label") == "zest"
     page.locator(".dsr-card").first.locator(".dsr-star").click()
@@ -210,16 +224,75 @@ def test_the_template_opens_with_the_face_as_it_is_set(page, front):
     assert list(page.evaluate(VALUES, EDIT).values()) == node["widgets_values"]
 
 
+@pytest.fixture
+def nodes_2(front):
+    """The same page with its nodes drawn as Nodes 2.0."""
+    front.page.evaluate(NODES_2, True)
+    front.page.evaluate(BUILD)
+    front.page.wait_for_function(f"({SHOWN})() > 0")
+    yield front.page
+    front.page.evaluate(NODES_2, False)
+
+
+def compared(page) -> list[int]:
+    """Widths of the two pictures that are compared."""
+    sizes = page.wait_for_function(SIDES).json_value()
+    assert round(page.locator(".dsr-stage").bounding_box()["width"]) == sizes[1]
+    return sizes
+
+
+def test_nodes_2_name_their_buttons_close_the_editor_and_compare(nodes_2, front):
+    labels = nodes_2.locator(".lg-node-widget button").all_inner_texts()
+    assert labels.count(COMPARE) == 2 and CHOOSE in labels and "choose" not in labels
+    rows = nodes_2.locator(".lg-node-widget:visible", has_text="sad_brows")
+    assert rows.count() == 0
+    nodes_2.locator(".dsr-open").evaluate("button => button.click()")  # another node may lie over it
+    nodes_2.locator(".dsr-editor").wait_for(state="detached")
+    assert rows.count() == 1 and nodes_2.locator(".dsr-open").inner_text() == "Edit face"
+    nodes_2.locator(".dsr-open").evaluate("button => button.click()")
+    nodes_2.locator(".dsr-editor").wait_for()
+    assert rows.count() == 0
+
+    front.run()
+    for kind in ("DiffSFSRSampler", "DiffSFSRSavePortrait"):
+        nodes_2.evaluate(PRESS, [kind, COMPARE])
+        before, after = compared(nodes_2)
+        assert before == after
+        nodes_2.keyboard.press("Escape")
+
+
+def test_the_editor_says_what_it_waits_for_and_what_failed(editor, front):
+    editor.evaluate(SET_PHOTO, "plain.png")
+    note = editor.locator(".dsr-note")
+    note.get_by_text("no face was found in plain.png").wait_for()
+    with editor.expect_request("**/diffsfsr/photo"):
+        note.click()
+    assert note.inner_text() == "reading the photo …"
+    editor.evaluate(SET_PHOTO, "selfie.jpg")
+    note.get_by_text("as in the photo").wait_for()
+
+
+def test_a_cancelled_question_is_no_error(editor):
+    statuses = editor.evaluate(
+        """async photo => Promise.all(Array.from({length: 6}, async (_, i) => (await fetch('/api/diffsfsr/face', {
+            method: 'POST', headers: {'Content-Type': 'application/json'},
+            body: JSON.stringify({node: 'hurried', photo, size: 256, edit: {smile: i / 6}}),
+        })).status))""",
+        "selfie.jpg",
+    )
+    assert statuses[-1] == 200 and set(statuses) == {200, 204}
+
+
 def test_before_and_after_are_compared_at_the_results_size(page, front):
     front.run()
     front.wait_for_pictures("DiffSFSRSavePortrait")
-    page.evaluate(PRESS, ["DiffSFSRSavePortrait", "compare"])
-    page.wait_for_function(
-        "() => [...document.querySelectorAll('.dsr-stage img')].every(each => each.complete && each.naturalWidth)"
-    )
-    sizes = page.evaluate("() => [...document.querySelectorAll('.dsr-stage img')].map(each => each.naturalWidth)")
-    stage = page.locator(".dsr-stage").bounding_box()
-    assert sizes[0] == sizes[1] == round(stage["width"])
+    page.evaluate("() => window.app.extensionManager.command.execute('Comfy.NewBlankWorkflow')")
+    page.wait_for_function("() => !window.app.graph.nodes.some(each => each.type === 'DiffSFSRSavePortrait')")
+    page.evaluate("() => window.app.extensionManager.command.execute('Workspace.NextOpenedWorkflow')")
+    page.wait_for_function("() => window.app.graph.nodes.some(each => each.type === 'DiffSFSRSavePortrait')")
+    page.evaluate(PRESS, ["DiffSFSRSavePortrait", COMPARE])
+    before, after = compared(page)
+    assert before == after
     before = page.evaluate("() => getComputedStyle(document.querySelector('.dsr-stage')).getPropertyValue('--at')")
     page.keyboard.press("ArrowRight")
     after = page.evaluate("() => getComputedStyle(document.querySelector('.dsr-stage')).getPropertyValue('--at')")

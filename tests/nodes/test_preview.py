@@ -38,11 +38,12 @@ def test_the_face_itself_is_shown_a_few_times(host, run, scene, shown, monkeypat
         run("DiffSFSRSampler", background=scene, appearance=0.0, **SETTINGS)
 
     pictures, progress = shown("auto", paint)
-    assert pictures == [(128, 128)] * 2 and set(range(1, 21)) <= set(progress)
+    size = tuple(scene.image.shape[2:0:-1])  # of the result, which comes last and stays
+    assert pictures == [(128, 128)] * 2 + [size] and set(range(1, 21)) <= set(progress)
     assert shown("none", paint)[0] == []
     short = SETTINGS | {"steps": 4}
     pictures, progress = shown("auto", lambda: run("DiffSFSRSampler", background=scene, appearance=0.0, **short))
-    assert (128, 128) not in pictures and 4 in progress  # the host's own
+    assert (128, 128) not in pictures and pictures[-1] == size and 4 in progress  # the host's own, then the result
     preview = host.part("nodes.preview")
     monkeypatch.setattr(preview, "has_room", lambda vae, latents: False)
     pictures, progress = shown("auto", paint)

@@ -25,9 +25,8 @@ export function referenceURL(label, variant = 0, head = 0) {
 
 async function get(name, query) {
     const answer = await api.fetchApi(`${PREFIX}/${name}?${new URLSearchParams(query)}`)
-    const said = await answer.json()
-    if (!answer.ok) throw new Error(said.error)
-    return said
+    if (!answer.ok) throw await reason(answer)
+    return answer.json()
 }
 
 function post(name, body, more = {}) {
@@ -41,19 +40,21 @@ export const find = (text) => get("find", { text }).catch(() => [])
 /** The values of one of the user's files. */
 export const file = (name) => get("file", { name })
 
-/** What the face of a photo does itself, as values. */
+const reason = async (answer) => new Error((await answer.json().catch(() => ({}))).error ?? answer.statusText)
+
+/** What the face of a photo does itself, as values; null where the same node has asked for another meanwhile. */
 export async function own(node, photo) {
     const answer = await post("photo", { node, photo })
-    const said = await answer.json()
-    if (!answer.ok) throw new Error(said.error)
-    return said
+    if (answer.status === 204) return null
+    if (!answer.ok) throw await reason(answer)
+    return answer.json()
 }
 
 /** A face: {picture: Blob, handles}; null where the same node has asked for another meanwhile. */
 export async function face(question) {
     const answer = await post("face", question)
-    if (answer.status === 409) return null
-    if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).error ?? answer.statusText)
+    if (answer.status === 204) return null
+    if (!answer.ok) throw await reason(answer)
     return { picture: await answer.blob(), handles: JSON.parse(answer.headers.get(HANDLES) ?? "{}") }
 }
 

@@ -1,7 +1,8 @@
 // Before and after, one over the other, at the pictures' true size: on the nodes that show results.
 import { api } from "../../../scripts/api.js"
+import { app } from "../../../scripts/app.js"
 import { dragged, element, iconButton } from "./controls.js"
-import { sceneBehind } from "./graph.js"
+import { addButton, sceneBehind } from "./graph.js"
 import { t } from "./words.js"
 
 const NODES = ["DiffSFSRSampler", "DiffSFSRSavePortrait"]
@@ -73,26 +74,31 @@ class Compare {
     }
 }
 
+/**
+ * The pictures that a node shows: its outputs, which a change of tabs keeps, or the last preview, which is the sampler's
+ * result. Not node.imgs, which only the canvas has.
+ */
+function resultsOf(node) {
+    const { graph } = node
+    const place = graph?.rootGraph && graph !== graph.rootGraph ? `${graph.id}:${node.id}` : String(node.id)
+    const images = app.nodeOutputs?.[place]?.images?.map((image) => api.apiURL(`/view?${new URLSearchParams(image)}`))
+    return images ?? app.nodePreviewImages?.[place] ?? []
+}
+
 export function attach(node) {
     if (!NODES.includes(node.comfyClass)) return
-    const { getExtraMenuOptions, onExecuted } = node
-    let button
     const compare = () => {
-        const before = sceneBehind(node)
-        const results = (node.imgs ?? []).map((picture) => picture.src)
+        const [before, results] = [sceneBehind(node), resultsOf(node)]
         if (before && results.length) new Compare(inputURL(before), results)
-    }
-    node.onExecuted = function (...given) {
-        const result = onExecuted?.apply(this, given)
-        if (!button && sceneBehind(node)) { // there is something to see from now on
-            button = node.addWidget("button", "compare", null, compare, { serialize: false })
-            button.serialize = false
-            button.label = t("Before / after")
+        else {
+            const detail = before ? t("there is nothing to compare yet: run the workflow") : t("there is nothing to compare with: the background comes from no picture of the input folder")
+            app.extensionManager.toast.add({ severity: "info", summary: t("Before / after"), detail, life: 4000 })
         }
-        return result
     }
+    addButton(node, "Before / after", compare)
+    const { getExtraMenuOptions } = node
     node.getExtraMenuOptions = function (canvas, options) {
-        if (node.imgs?.length && sceneBehind(node)) options.unshift({ content: t("Before / after"), callback: compare })
+        if (resultsOf(node).length && sceneBehind(node)) options.unshift({ content: t("Before / after"), callback: compare })
         return getExtraMenuOptions?.apply(this, arguments)
     }
 }

@@ -1,20 +1,24 @@
 // The face editor's place on Edit Expression: opened and closed by a button, over the node's own widgets.
 import { forget, known } from "./client.js"
+import { element } from "./controls.js"
 import { Editor } from "./editor.js"
-import { widgetOf } from "./graph.js"
 import { t } from "./words.js"
 
 const NODE = "DiffSFSREditExpression"
 const PROPERTY = "face editor" // of the node: whether it is open
 const [WIDE, HIGH] = [880, 650]
-const LEAST = 420 // pixels of the editor's height
+const LEAST = 450 // pixels of the open editor's height, its button's among them
+const CLOSED = 38 // of the button's alone
 const LOOK = 700 // ms between looks at the graph and the widgets, which others may change
 
+/**
+ * On the classic canvas. In Nodes 2.0 style.css does it: there the list of a node's widgets is a copy from when it was
+ * last wired, which neither hides, shows, adds nor removes any. For the same reason the editor's widget is there always.
+ */
 function hideWidgets(node, hidden) {
     for (const widget of node.widgets) {
-        if (widget.name === "face" || widget.name === "edit face") continue
+        if (widget.name === "face") continue
         widget.hidden = hidden
-        if (widget.options) widget.options.hidden = hidden
         // a hidden widget keeps its room on the classic canvas, but for this
         if (hidden) widget.computeSize = () => [0, -4]
         else delete widget.computeSize
@@ -22,13 +26,9 @@ function hideWidgets(node, hidden) {
 }
 
 /** @param placed  the node has its size from a workflow */
-function open(node, table, placed) {
-    if (node.diffsfsrEditor) return
+function open(node, table, frame, placed) {
     const editor = (node.diffsfsrEditor = new Editor(node, table))
-    const widget = node.addDOMWidget("face", "diffsfsr_face", editor.element, {
-        serialize: false, hideOnZoom: false, getMinHeight: () => LEAST, selectOn: [],
-    })
-    widget.serialize = false
+    frame.append(editor.element)
     node.properties[PROPERTY] = true
     hideWidgets(node, true)
     if (!placed) node.setSize([Math.max(node.size[0], WIDE), Math.max(node.computeSize()[1], HIGH)])
@@ -45,15 +45,12 @@ function leave(node) {
     clearInterval(editor.watch)
     window.removeEventListener("pagehide", editor.leave)
     editor.leave()
+    editor.element.remove()
     delete node.diffsfsrEditor
 }
 
 function close(node) {
     leave(node)
-    const widget = widgetOf(node, "face")
-    widget.onRemove?.()
-    if (node.removeWidget) node.removeWidget(widget)
-    else node.widgets.splice(node.widgets.indexOf(widget), 1)
     node.properties[PROPERTY] = false
     hideWidgets(node, false)
     node.setSize([320, node.computeSize()[1]])
@@ -61,15 +58,28 @@ function close(node) {
 
 export async function attach(node) {
     if (node.comfyClass !== NODE) return
-    const toggle = async (placed) => {
-        const table = await known()
-        node.diffsfsrEditor ? close(node) : open(node, table, placed)
-        button.label = node.diffsfsrEditor ? t("Close the editor") : t("Edit face")
+    const button = element("button.dsr-open", { type: "button", onclick: () => toggle(false) })
+    const frame = element("div.dsr-frame", {}, button)
+    const height = () => (node.diffsfsrEditor ? LEAST : CLOSED)
+    const widget = node.addDOMWidget("face", "diffsfsr_face", frame, {
+        serialize: false, hideOnZoom: false, selectOn: [],
+        getMinHeight: height, getMaxHeight: () => (node.diffsfsrEditor ? undefined : CLOSED),
+    })
+    widget.serialize = false
+    const say = () => {
+        const opened = Boolean(node.diffsfsrEditor)
+        button.textContent = opened ? t("Close the editor") : t("Edit face")
+        frame.classList.toggle("open", opened)
         node.graph?.setDirtyCanvas(true, true)
     }
-    const button = node.addWidget("button", "edit face", null, () => toggle(false), { serialize: false })
-    button.serialize = false
-    button.label = t("Edit face")
+    const toggle = async (placed) => {
+        button.textContent = t("loading …") // the first question of all waits for the host's networks
+        const table = await known()
+        if (node.diffsfsrEditor) close(node)
+        else open(node, table, frame, placed)
+        say()
+    }
+    say()
     const { onRemoved, onExecuted, onConfigure } = node
     node.onRemoved = function (...given) {
         leave(node)
@@ -77,6 +87,7 @@ export async function attach(node) {
     }
     node.onExecuted = function (output, ...given) {
         const code = output?.diffsfsr_wired?.[0]
+        if (node.diffsfsrEditor) delete output?.images // it shows the person itself
         known().then((table) => {
             if (table && code) node.diffsfsrWired = Object.fromEntries(table.blendshapes.map((name, i) => [name, code[i]]))
         })
@@ -86,6 +97,8 @@ export async function attach(node) {
         node.properties[PROPERTY] ??= false // of a workflow from before there was an editor
         return onConfigure?.apply(this, given)
     }
-    if (!(await known())) node.widgets.splice(node.widgets.indexOf(button), 1) // the host serves no faces
-    else if ((node.properties[PROPERTY] ?? true) && node.graph) toggle(PROPERTY in node.properties) // new ones have it open
+    if (!(await known())) {
+        frame.remove()
+        node.removeWidget?.(widget) // the host serves no faces
+    } else if ((node.properties[PROPERTY] ?? true) && node.graph) toggle(PROPERTY in node.properties) // new ones have it open
 }

@@ -18,10 +18,10 @@ export class Editor {
         this.face = new Face(table, this.#read())
         this.past = []
         this.future = []
-        this.view = new FaceView({ start: () => this.#grab(), input: () => this.#move(() => {}), change: () => this.#rest() })
+        this.view = new FaceView({ retry: () => this.#again(), start: () => this.#grab(), input: () => this.#move(() => {}), change: () => this.#rest() })
         this.stream = new Stream(
             (answer, question) => this.#shown(answer, question),
-            (error) => this.view.say(error.message, true),
+            (error) => this.#fail(error),
         )
         this.lines = new Map()
         this.element = element("div.dsr-editor", { tabIndex: -1 }, this.#left(), this.#right())
@@ -196,6 +196,17 @@ export class Editor {
         Object.assign(this.face.extra, this.own)
     }
 
+    /** What went wrong stays on the picture until a click tries it again. */
+    #fail(error) {
+        this.view.say(`${error.message} (${t("click to try again")})`, "lost")
+    }
+
+    #again() {
+        this.photo = this.own ? this.photo : undefined
+        if (this.own) this.ask(512)
+        else this.look()
+    }
+
     #toggleScene() {
         this.withScene = !this.withScene
         this.inScene.classList.toggle("on", this.withScene)
@@ -235,7 +246,7 @@ export class Editor {
                 : { values: JSON.stringify(given) } // blendshapes, as Expression from Values has them
             this.do(() => this.face.load(state))
         } catch {
-            this.view.say(t("the clipboard holds no JSON"), true)
+            this.view.say(t("the clipboard holds no JSON"), "bad")
         }
     }
 
@@ -295,7 +306,12 @@ export class Editor {
             if (photo !== this.photo) {
                 this.photo = photo
                 this.own = null
-                if (photo) this.own = await own(this.id, photo).catch((error) => void this.view.say(error.message, true))
+                if (photo) {
+                    this.view.say(t("reading the photo …"))
+                    const read = await own(this.id, photo).catch((error) => void (photo === this.photo && this.#fail(error)))
+                    if (photo !== this.photo) return // another was chosen meanwhile
+                    this.own = read
+                }
             }
             if (!photo) this.view.say(t("connect a photo: Load Image, Encode Identity and a sampler after this node"))
             else if (this.own) this.ask(512)

@@ -7,8 +7,8 @@ const GAIN = 9 // a slider's way for the picture's side
 const NEAR = 0.07 // of the side: so far from a handle it is held
 // handle -> what dragging it moves: [slider, axis (1 = down), factor, side]; side 0 is the picture's left
 const HOLDS = {
-    mouth_left: [["smile", 1, -1, 0], ["frown", 1, 1, 0], ["stretch", 0, -0.6, 0]],
-    mouth_right: [["smile", 1, -1, 1], ["frown", 1, 1, 1], ["stretch", 0, 0.6, 1]],
+    mouth_left: [["smile", 1, -1, 0], ["stretch", 0, -0.6, 0]],
+    mouth_right: [["smile", 1, -1, 1], ["stretch", 0, 0.6, 1]],
     lips: [["jaw", 1, 0.7]], chin: [["jaw", 1, 0.7]],
     lid_left: [["lids", 1, -1.6, 0]], lid_right: [["lids", 1, -1.6, 1]],
     brow_left: [["brows", 1, -1.2, 0]], brow_right: [["brows", 1, -1.2, 1]],
@@ -22,11 +22,14 @@ const NAMES = {
 }
 
 export class FaceView {
-    /** @param on  {start(): moves what is dragged: (slider, change, side | undefined) => void, change(): at rest} */
+    /**
+     * @param on  {start(): moves what is dragged: (slider, change, side | undefined) => void, input(): while it moves,
+     *            change(): at rest, retry(): what failed is to be tried again}
+     */
     constructor(on) {
         this.canvas = element("canvas", { width: SIDE, height: SIDE, tabIndex: 0, "aria-label": "Face; drag its parts" })
         this.marks = element("canvas.dsr-marks", { width: SIDE, height: SIDE })
-        this.note = element("div.dsr-note")
+        this.note = element("div.dsr-note", { role: "status", onclick: () => this.note.classList.contains("lost") && on.retry() })
         this.element = element("div.dsr-face", {}, this.canvas, this.marks, this.note)
         this.handles = {}
         this.held = null
@@ -71,10 +74,11 @@ export class FaceView {
         this.element.dataset.shown = String(Number(this.element.dataset.shown ?? 0) + 1)
     }
 
-    /** A word over the picture, or none. */
-    say(text, bad = false) {
+    /** A word over the picture, or none. kind: "bad" for what went wrong, "lost" for what can be tried again */
+    say(text, kind = "") {
         this.note.textContent = text
-        this.note.classList.toggle("bad", bad)
+        this.note.classList.toggle("bad", kind !== "")
+        this.note.classList.toggle("lost", kind === "lost")
     }
 
     #at(event) {

@@ -1,4 +1,5 @@
-// What a node's place in the graph says: whose photo is painted, in which scene, and what is wired to it.
+// What a node's place in the graph says: whose photo is painted, in which scene, and what is wired to it; its widgets.
+import { t } from "./words.js"
 
 const LABEL = "DiffSFSRExpressionByLabel"
 const FROM_IMAGE = "DiffSFSRExpressionFromImage"
@@ -48,6 +49,14 @@ export function wiredTo(node) {
 
 export function widgetOf(node, name) {
     return node.widgets?.find((widget) => widget.name === name)
+}
+
+/** A button on a node, which no workflow keeps. Nodes 2.0 show a button's name, the canvas its label: they are the same. */
+export function addButton(node, text, press) {
+    const button = node.addWidget("button", t(text), null, press, { serialize: false })
+    button.serialize = false
+    button.label = t(text)
+    return button
 }
 
 export function setWidget(node, name, value) {

@@ -1,14 +1,13 @@
 // A button on Expression by Label that opens the sheet; what is chosen goes into the node's own widgets.
 import { forget, known, newName } from "./client.js"
-import { photoFor, setWidget, widgetOf } from "./graph.js"
+import { addButton, photoFor, setWidget, widgetOf } from "./graph.js"
 import { openSheet } from "./sheet.js"
-import { t } from "./words.js"
 
 const NODE = "DiffSFSRExpressionByLabel"
 
 export async function attach(node) {
     if (node.comfyClass !== NODE) return
-    const button = node.addWidget("button", "choose", null, async () => {
+    const button = addButton(node, "Choose from pictures", async () => {
         const table = await known()
         const id = newName()
         const value = (name) => widgetOf(node, name).value
@@ -22,8 +21,6 @@ export async function attach(node) {
             },
             ended: () => forget(id),
         })
-    }, { serialize: false })
-    button.serialize = false
-    button.label = t("Choose from pictures")
+    })
     if (!(await known())) node.widgets.splice(node.widgets.indexOf(button), 1)
 }

@@ -1,7 +1,9 @@
+import json
+
 import pytest
 import torch
 from diffsfsr.models.codes import Expression
-from diffsfsr.models.expression.edit import SLIDERS, edit, mix, scale, travel
+from diffsfsr.models.expression.edit import SLIDERS, add, edit, edit_all, mix, scale, travel
 from diffsfsr.models.expression.library import STILL, ExpressionLibrary
 from diffsfsr.models.faces.mesh import BLENDSHAPES
 from diffsfsr.models.network.checkpoint import ASSETS
@@ -51,6 +53,7 @@ def test_a_slider_is_linear_moves_only_what_the_mesh_sees_and_is_seen(neutral, n
     "sliders, strong",
     [
         ({"smile": 1}, {"mouthSmileLeft": 0.7, "mouthSmileRight": 0.7}),
+        ({"smile": -1}, {"mouthFrownLeft": 0.4}),
         ({"frown": 1}, {"mouthFrownLeft": 0.4}),
         ({"brows": 1}, {"browInnerUp": 0.4, "browOuterUpRight": 0.4}),
         ({"brows": -1}, {"browDownLeft": 0.5}),
@@ -80,6 +83,26 @@ def test_every_slider_has_a_case_above():
 def test_sliders_add_to_an_expression_and_stop_at_one(joy):
     assert channel(edit(joy, {"jaw": 0.5}), "jawOpen") == pytest.approx(channel(joy, "jawOpen") + 0.3)
     assert channel(edit(joy, {"smile": 1}), "mouthSmileLeft") == 1
+
+
+@pytest.mark.parametrize("sliders", [{"pucker": 1.0}, {"frown": 1.0}, {"smile": -1.0}])
+def test_a_slider_takes_away_what_stands_against_it(joy, neutral, sliders):
+    """A smile goes when the lips do something else, wherever it comes from, and as far as they do it."""
+    half = {name: value / 2 for name, value in sliders.items()}
+    smile = channel(joy, "mouthSmileLeft")
+    added = channel(edit(neutral, sliders), "mouthSmileLeft")
+    assert channel(edit(joy, sliders), "mouthSmileLeft") == pytest.approx(added)
+    assert channel(edit(joy, half), "mouthSmileLeft") == pytest.approx((smile + added) / 2)
+    assert channel(edit(joy, sliders), "cheekSquintLeft") == channel(joy, "cheekSquintLeft")
+    photo = {"mouthSmileLeft": 0.8, "mouthSmileRight": 0.8}  # as the face editor keeps what a photo shows
+    assert channel(add(edit(neutral, sliders), photo, sliders), "mouthSmileLeft") == pytest.approx(added)
+    assert channel(edit_all(neutral, 1.0, sliders, 0.0, json.dumps(photo)), "mouthSmileRight") == pytest.approx(added)
+
+
+def test_a_slider_of_one_side_leaves_the_other(joy):
+    edited = add(joy, {"frown_left": 1.0, "mouthSmileRight": 0.05})
+    assert channel(edited, "mouthSmileLeft") < 0
+    assert channel(edited, "mouthSmileRight") == pytest.approx(channel(joy, "mouthSmileRight") + 0.05)
 
 
 def test_asymmetry_takes_one_side_away_but_not_the_gaze(neutral):
@@ -128,7 +151,7 @@ def test_a_journey_begins_and_ends_exactly_and_goes_in_equal_steps(joy, fear):
     "call, message",
     [
         (lambda joy: edit(joy, {"smlie": 1}), 'got slider "smlie", want one of smile'),
-        (lambda joy: edit(joy, {"smile": -0.5}), 'got -0.5 for slider "smile", want 0 to 1'),
+        (lambda joy: edit(joy, {"frown": -0.5}), 'got -0.5 for slider "frown", want 0 to 1'),
         (lambda joy: edit(joy, {"brows": 1.5}), 'got 1.5 for slider "brows", want -1 to 1'),
         (lambda joy: edit(joy, {"brows": float("nan")}), "got nan"),
         (lambda joy: edit(joy, {}, asymmetry=2), "got 2 for asymmetry, want -1 to 1"),

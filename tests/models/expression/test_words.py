@@ -114,10 +114,11 @@ def test_a_misspelling_scores_less_than_the_word(words):
     assert words.find("anxius")[0].score < words.find("anxious")[0].score
 
 
-@pytest.mark.parametrize("phrase", ["quokka", "banana", "table", "carrot", "orange", "very", "\u91cf\u5b50"])
+@pytest.mark.parametrize("phrase", ["quokka", "banana", "table", "carrot", "orange", "very", "\u91cf\u5b50", "traurig"])
 def test_an_unknown_word_names_the_nearest_and_what_else_there_is(words, phrase):
     with pytest.raises(ValueError, match=f'got "{phrase}", of which no word is known') as error:
         words.find(phrase)
+    assert "understood in English, Chinese and Japanese, besides emoji" in str(error.value)
     suggested = str(error.value).partition("spelling are ")[2].partition(". There are actions, too: ")
     assert 1 <= len(suggested[0].split(", ")) <= 5 and "wink" in suggested[2].split(", ")
 
