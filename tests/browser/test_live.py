@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from diffsfsr.evaluation.host.server import PACK
+from diffsfsr.tests.browser.conftest import fitted
 from PIL import Image
 
 pytestmark = pytest.mark.browser
@@ -25,7 +26,8 @@ BUILD = """() => {
     const load = add('DiffSFSRLoad', 360, 60), who = add('DiffSFSREncodeIdentity', 360, 260)
     const where = add('DiffSFSRExtractBackground', 360, 560), edit = add('DiffSFSREditExpression', 760, 60)
     const label = add('DiffSFSRExpressionByLabel', 760, 780), keep = add('DiffSFSRSaveExpression', 1160, 780)
-    const paint = add('DiffSFSRSampler', 1700, 60, {steps: 2}), save = add('DiffSFSRSavePortrait', 2100, 60)
+    const paint = add('DiffSFSRSampler', 1700, 60, {steps: 2, detail: 1, retouch: 0})
+    const save = add('DiffSFSRSavePortrait', 2100, 60)
     for (const node of [who, where, label, paint]) load.connect(0, node, 'diffsfsr')
     selfie.connect(0, who, 'image')
     scene.connect(0, where, 'image')
@@ -83,7 +85,7 @@ def front(host, people, browser):
 
     for person, name in ((8, "selfie.jpg"), (2, "scene.jpg")):
         kind = "amateur_selfie" if name == "selfie.jpg" else "studio_portrait"
-        (host.base / "input" / name).write_bytes((people[person] / f"{kind}.jpg").read_bytes())
+        fitted(people[person] / f"{kind}.jpg").save(host.base / "input" / name, quality=95)
     Image.new("RGB", (256, 256), (90, 140, 90)).save(host.base / "input" / "plain.png")
     OUTPUT.mkdir(parents=True, exist_ok=True)
     page = browser.new_page(viewport={"width": 1600, "height": 1000})

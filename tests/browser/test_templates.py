@@ -13,6 +13,7 @@ OUTPUT = PACK / "output" / "browser"
 SHOW_PICTURES = (
     "DiffSFSRSavePortrait", "PreviewImage", "DiffSFSRPhoto",
     "DiffSFSREncodeIdentity", "DiffSFSRExpressionByLabel", "DiffSFSRExtractBackground",
+    "DiffSFSRExpressionFromImage", "DiffSFSRTravelExpressions",
 )  # fmt: skip
 QUICK = {  # what a CPU does in seconds
     "11 Scene by Stable Diffusion": {"EmptyLatentImage": {"width": 256, "height": 256}, "KSampler": {"steps": 2}},
