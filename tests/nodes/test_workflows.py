@@ -13,6 +13,9 @@ SHOWING = (
     "DiffSFSREncodeIdentity",
     "DiffSFSRExpressionByLabel",
     "DiffSFSRExpressionByText",
+    "DiffSFSRExpressionFromImage",
+    "DiffSFSREditExpression",
+    "DiffSFSRTravelExpressions",
     "DiffSFSRExtractBackground",
 )
 FILES = sorted((Path(__file__).parents[2] / "workflows").glob("*.json"))
