@@ -18,7 +18,7 @@ from .bands import blur, halve, join, over_face, split
 from .composed import Composed
 from .folds import folds
 from .light import calm, from_log, hair_of, hairless, harmonics_of, like_skin, relight, to_log, unlike_cloth
-from .topology import OUTLINE
+from .topology import LEFT_IRIS, OUTLINE, RIGHT_IRIS
 from .warp import Warped, region
 
 # Bands of a crop of 512 pixels, finest first: share of the photo's brightness that a far expression takes away.
@@ -32,6 +32,8 @@ GRAIN = 3  # so many fine bands get the scene's contrast
 GAINS = (0.3, 1.8)  # but not more than this is changed
 AROUND = 1 / 10  # of the crop's side: how near the scene's contrast is compared
 VARIETY = 0.02  # of colours in a face, levels of [-1, 1]; a photo in colour has more
+IRISES = (LEFT_IRIS[0], RIGHT_IRIS[0])
+ABOVE = (-0.1, -0.04)  # of the face's height, over the irises: cheek still, beside the eyes
 FACING = 0.2  # least trust in the scene's own face where its light is read
 FOLLOW = 0.1  # of the crop's side: how far the surroundings go along with the outline
 
@@ -83,8 +85,10 @@ def compose(layers: Layers, around: Tensor, appearance: float = 1.0) -> Composed
     harmonics = harmonics_of(target, size)
     skin = lit * layers.photo.trust
     alike = like_skin(photo, skin)
-    hair = hair_of(photo, scene, skin, harmonics, alike)
+    hair, strands = (bare * x for x in hair_of(photo, scene, skin, harmonics, alike))
     photo, dark = relight(photo, scene, skin * (1 - hair), harmonics, alike)
+    upper = _upper(target, size)  # there the scene's own hair hangs down; below, a beard stays
+    fringe, hair = strands * upper * (1 - 2 * blur(sockets, size / 64)).clamp(min=0), hair * (1 - upper)
     photo = calm(photo, scene, bare * cloth * layers.scene.cover)
     painted = None
     if layers.painted is not None:
@@ -98,7 +102,7 @@ def compose(layers: Layers, around: Tensor, appearance: float = 1.0) -> Composed
     shown = 1 - bare * dark
     closed = 0 if layers.painted is None else mouth * _elsewhere(layers.opened)
     shares = Shares(
-        photo=appearance * layers.photo.trust * (1 - closed),
+        photo=appearance * layers.photo.trust * (1 - closed) * (1 - fringe),
         near=(1 - (1 - near) * (1 - hair) * (1 - eyes)) * shown,  # hair and eyeballs have no folds
         # whoever stands in for the painter may wear a mask
         colour=torch.ones_like(near) if painted is None else shown * (1 - COLOUR * bare * (1 - near)),
@@ -111,7 +115,7 @@ def compose(layers: Layers, around: Tensor, appearance: float = 1.0) -> Composed
     face = from_log(_mix(own, other, to_log(scene), shares))
     tone, colour = _colours(layers.scene.picture, lit)  # a grey scene's face is grey, a toned one's has its tone alone
     face = face + (1 - colour) * (tone - face + face.mean(1, keepdim=True))
-    edge = face_edge(layers.photo)
+    edge = face_edge(layers.photo, fringe)
     return Composed(
         face=torch.lerp(around, face, edge),
         photo=photo.clamp(-1, 1),
@@ -171,10 +175,22 @@ def _filled(layer: Warped, around: Tensor) -> Tensor:
     return torch.where(shown, layer.picture, around)
 
 
-def face_edge(photo: Warped) -> Tensor:
-    """(B, 1, S, S): 1 in the face, fading within its outline; beyond the forehead as far as the photo is trusted."""
+def face_edge(photo: Warped, fringe: Tensor | float = 0) -> Tensor:
+    """(B, 1, S, S): 1 in the face, fading within its outline; beyond the forehead as far as the photo is trusted.
+
+    fringe  (B, 1, S, S) 0..1, where the photo shows hair
+    """
     inner = (2 * blur(photo.cover, photo.cover.shape[-1] / 100) - 1).clamp(0, 1)
-    return inner.maximum((1.25 * photo.trust).clamp(0, 1))
+    return inner.maximum((1.25 * photo.trust * (1 - fringe)).clamp(0, 1))
+
+
+def _upper(target: Tensor, size: int) -> Tensor:
+    """(B, 1, S, S) 0..1: from below the eyes on upwards, whichever way up the head is."""
+    irises, chin, top = target[:, IRISES, :2].mean(1), target[:, OUTLINE[18], :2], target[:, OUTLINE[0], :2]
+    up = (top - chin) / (top - chin).square().sum(-1, keepdim=True).clamp(min=1e-6)
+    away = pixel_centres(size, size, target) - irises[:, None, None]
+    above = (away * up[:, None, None]).sum(-1)[:, None]
+    return ((above - ABOVE[0]) / (ABOVE[1] - ABOVE[0])).clamp(0, 1)
 
 
 def _elsewhere(opened: Tensor) -> Tensor:

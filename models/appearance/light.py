@@ -27,6 +27,7 @@ PALE = 0.002  # square of a saturation, in logarithms, below which a photo is gr
 CLOTH = 0.6  # logarithm of red over blue by which cloth differs from skin
 SKIN = 0.6  # what has this part of the skin's saturation is skin
 HAIR = (0.4, 0.7)  # logarithm by which hair is darker than skin: none, hair for sure
+STRANDS = (0.1, 0.3)  # likewise single strands
 AROUND = 25  # pixels of COARSE: width of what belongs to one beard
 STRONGEST = 1.2  # logarithm that light is changed by at most
 LIFTED = 0.7  # logarithm by which a shadow is brightened, beside the face as a whole, that is a shadow by 63 %
@@ -108,27 +109,32 @@ def hairless(picture: Tensor, skin: Tensor) -> Tensor:
     return _fine(1 - _darker_than_skin(_coarse(picture), _coarse(skin)), picture)
 
 
-def hair_of(texture: Tensor, scene: Tensor, skin: Tensor, harmonics: Tensor, alike: Tensor) -> Tensor:
-    """(B, 1, S, S) 0..1: a beard, and no shadow: what is far darker than the scene's face under the scene's light too.
+def hair_of(texture: Tensor, scene: Tensor, skin: Tensor, harmonics: Tensor, alike: Tensor) -> tuple[Tensor, Tensor]:
+    """Where there is hair and no shadow: what is far darker than the scene's face under the scene's light too.
 
-    Arguments as of relight().
+    Arguments as of relight(); returns (B, 1, S, S) 0..1, twice: without single strands beside it, and with them.
     """
     own, other, seen, same = map(_coarse, (texture, scene, skin, alike))
     own, _ = relight(own, other, seen, harmonics, same)
-    sure = _far_darker(_grey(own), _grey(other)) * (seen > 0)
-    return _fine(_widest(sure, AROUND) * _darker_than_skin(own, seen), texture)
+    around = _widest(_far_darker(_closed(_grey(own)), _closed(_grey(other))), AROUND)
+    dark, strands = _darker_than_skin(own, seen), _darker_than_skin(own, seen, STRANDS, lines=True)
+    return _fine(around * dark, texture), _fine(around * dark.maximum(strands), texture)
 
 
-def _darker_than_skin(picture: Tensor, skin: Tensor) -> Tensor:
+def _darker_than_skin(picture: Tensor, skin: Tensor, much: tuple[float, float] = HAIR, lines: bool = False) -> Tensor:
     grey = _grey(picture)
     usual = torch.where(skin > 0.5, grey, torch.nan).flatten(1).nanmedian(1).values.nan_to_num()
-    return _far_darker(grey, usual[:, None, None, None])
+    return _far_darker(grey if lines else _closed(grey), usual[:, None, None, None], much)
 
 
-def _far_darker(grey: Tensor, usual: Tensor) -> Tensor:
+def _far_darker(grey: Tensor, usual: Tensor, much: tuple[float, float] = HAIR) -> Tensor:
     """0..1, in and beside what is; logarithms (B, 1, COARSE, COARSE)."""
-    grey = -_widest(-_widest(grey, 7), 7)  # dark lines are closed
-    return _widest(((usual - grey - HAIR[0]) / (HAIR[1] - HAIR[0])).clamp(0, 1), 5)
+    return _widest(((usual - grey - much[0]) / (much[1] - much[0])).clamp(0, 1), 5)
+
+
+def _closed(grey: Tensor) -> Tensor:
+    """Without dark lines."""
+    return -_widest(-_widest(grey, 7), 7)
 
 
 def _grey(picture: Tensor) -> Tensor:
