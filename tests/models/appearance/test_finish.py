@@ -203,6 +203,21 @@ def test_a_beard_stays_one(finisher, background, face_mesh, acted):
     assert beard < 0.6 * cheeks
 
 
+def test_a_fringe_does_not_come_along(finisher, background, person):
+    (own,) = person.appearances
+    pictures, points = own.pictures.clone(), own.points[0].round().int()
+    left, right, top, low = points[104, 0], points[333, 0], points[10, 1], points[151, 1]
+    pictures[..., top - 40 : low, left:right] = torch.tensor([40, 28, 20], dtype=torch.uint8)[:, None, None]
+    combed = dataclasses.replace(person, appearances=(Appearance(pictures, own.points, own.blendshapes),))
+    rows, columns = ((4 * background.points[0, [10, 151], 1]).int(), (4 * background.points[0, [104, 333], 0]).int())
+    forehead = (0, slice(None), slice(*rows.tolist()), slice(*columns.tolist()))
+    plain, result = (
+        finish(finisher, background, who, painted=background.crop, retouch=0)[forehead].mean()
+        for who in (person, combed)
+    )
+    assert (plain - result).abs() < 0.2
+
+
 def test_a_face_is_as_blurred_as_its_scene(finisher, background, person):
     blurred = torch.nn.functional.avg_pool2d(background.pictures, 5, 1, 2, count_include_pad=False)
     scene = dataclasses.replace(background, pictures=blurred)
