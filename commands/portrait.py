@@ -54,6 +54,7 @@ def generate(args: argparse.Namespace) -> None:
         from ..models import DiffSFSR  # takes seconds: not before the pictures are known to be there
     from ..models.compositing import paste_faces
     from ..models.faces.choice import PASS_THROUGH, STOP, NoFace
+    from ..models.pipeline import Painting
 
     pack = args.insightface_pack
     packs = [pack.parent] if pack else []
@@ -74,8 +75,8 @@ def generate(args: argparse.Namespace) -> None:
         crops = model.preview(*given, wish)
     else:
         with tqdm(total=args.steps, disable=not sys.stderr.isatty()) as bar:
-            scales = args.identity_scale, args.expression_scale
-            painted = model.paint(*given, args.steps, args.seed, *scales, on_step=lambda step: bar.update())
+            painting = Painting(args.steps, args.seed, args.identity_scale, args.expression_scale)
+            painted = model.paint(*given, painting, on_step=lambda step: bar.update())
         crops = model.finish(painted, *given, wish)
     pictures = paste_faces(crops.cpu(), background)
     write_picture(args.output, pictures[0], f"{model.config.name} ({Path(args.checkpoint).name})")

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..models.faces.mesh import FaceMesh
+from ..models.pixels import from_bytes
 
 ANCHOR_PEOPLE = ("P001", "P003", "P005", "P007", "P009")
 TEST_PEOPLE = ("P002", "P004", "P006", "P008", "P010")
@@ -24,7 +25,7 @@ CELLS = (  # of a sheet, row by row
 def read_sheet(mesh: FaceMesh, sheet: Path) -> Tensor:
     """Blendshapes (16, 51) of the faces in a 4x4 sheet, in the order of CELLS."""
     with Image.open(sheet) as picture:
-        pixels = torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1) / 127.5 - 1
+        pixels = from_bytes(torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1))
     height, width = pixels.shape[1] // 4, pixels.shape[2] // 4
     rows = []
     for number, name in enumerate(CELLS):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .appearance.photos import Appearance
+from .files import all_finite
 
 
 def _check(name: str, tensor: Tensor, *shape: int | None) -> None:
@@ -19,7 +20,7 @@ def _check(name: str, tensor: Tensor, *shape: int | None) -> None:
         raise ValueError(f"got {name} of shape {got}, want {tuple('any' if n is None else n for n in shape)}")
     if 0 in got:
         raise ValueError(f"got an empty {name} of shape {got}, want at least one")
-    if tensor.is_floating_point() and not tensor.isfinite().all():
+    if tensor.is_floating_point() and not all_finite(tensor):
         raise ValueError(f"got {name} with NaN or infinite numbers; check the picture that it was read from")
 
 

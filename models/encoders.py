@@ -17,6 +17,7 @@ from .appearance.retouch import Retoucher
 from .appearance.shape import ShapeModel
 from .codes import Background, CutOut, Expression, Identity, broadcast, one_for_each_face
 from .conditions import Conditioner
+from .cutting import cut_out
 from .expression.edit import scale
 from .expression.library import ExpressionLibrary
 from .faces.choice import (
@@ -34,9 +35,9 @@ from .faces.exposure import brighten
 from .faces.insightface_pack import PackRecogniser, find_pack, load_pack
 from .faces.mesh import Face, FaceMesh
 from .faces.tracking import Follower
-from .frames import FRAMES, align, crop, five_points, transform_mesh
+from .frames import FRAMES, align, crop, five_points
 from .identity.recognisers import Recognisers, disagreement
-from .masks import face_mask, light_on_face, remove_face
+from .masks import light_on_face, remove_face
 from .network.checkpoint import ASSETS, fill, read_checkpoint
 from .network.config import Config
 
@@ -227,37 +228,8 @@ class Encoders(nn.Module):
     def cut_out(
         self, picture_at: Callable[[int], Tensor], found: Sequence[list[Face]], mask: Tensor | None = None
     ) -> CutOut:
-        """Cut the frame around each face; pictures are asked for one at a time.
-
-        picture_at  a picture's number -> (3, H, W) in [-1, 1]
-        found       the faces of each picture; some may have none
-        mask        as in background()
-        """
-        index = torch.tensor([i for i, faces in enumerate(found) for _ in faces])
-        points, pose, blendshapes = (
-            torch.stack([getattr(face, name) for faces in found for face in faces]).cpu()
-            for name in ("points", "pose", "blendshapes")
-        )
-        size = self.frame.size
-        matrix = align(five_points(points), self.frame)  # (N, 2, 3)
-        inner = transform_mesh(points, matrix)  # (N, 478, 3)
-        crops, masks = [], []
-        for i in index.unique().tolist():
-            own = index == i
-            crops.append(crop(picture_at(i)[None], matrix[own], size))
-            if mask is None:
-                masks.append(face_mask(inner[own], size, *self.config.mask_margins))
-            else:
-                masks.append(self._own_mask(mask[i], matrix[own], i))
-        return CutOut(
-            index=index,
-            crop=torch.cat(crops),
-            mask=torch.cat(masks),
-            pose=pose,
-            matrix=matrix,
-            points=inner,
-            blendshapes=blendshapes,
-        )
+        """The checkpoint's frame around each face; all as in models/cutting.py."""
+        return cut_out(picture_at, found, self.frame, self.config.mask_margins, mask)
 
     def masked_crop(self, background: CutOut) -> Tensor:
         """(N, 3, S, S) in [-1, 1]: the crop without the face, or with its light alone, as the checkpoint has it."""
@@ -315,7 +287,7 @@ class Encoders(nn.Module):
         """
         if without_face not in WITHOUT_FACE:
             raise ValueError(f'got without_face "{without_face}", want one of {", ".join(WITHOUT_FACE)}')
-        follower = Follower(self._codes, choose) if follow and choose != "all" and count > 1 else None
+        follower = Follower(self.codes, choose) if follow and choose != "all" and count > 1 else None
         chosen, reason = [], None
         for i in range(count):
             try:
@@ -350,7 +322,7 @@ class Encoders(nn.Module):
             return follower(picture, found, what)
         return choose_faces(found, choose, picture.shape[-2:], what)
 
-    def _codes(self, picture: Tensor, faces: list[Face]) -> Tensor:
+    def codes(self, picture: Tensor, faces: list[Face]) -> Tensor:
         """(n, D) identity codes of n faces of a picture (3, H, W)."""
         return self.recognisers.encode(self._aligned(picture, faces).to(self.device))
 
@@ -366,12 +338,3 @@ class Encoders(nn.Module):
         parts = zip(background.crop.split(CHUNK), matrix.split(CHUNK), strict=True)
         faces = [brighten(crop(*part, frame.size)).to(self.device) for part in parts]
         return torch.cat([self.recognisers.encode(part) for part in faces])
-
-    def _own_mask(self, mask: Tensor, matrix: Tensor, i: int) -> Tensor:
-        """mask (1, H, W), of picture i, in the crops of its faces, matrix (n, 2, 3): (n, 1, S, S), 0 or 1"""
-        inner = (crop(mask.expand(1, 3, -1, -1) * 2 - 1, matrix, self.frame.size)[:, :1] > 0).float()
-        if (inner.flatten(1).sum(1) == 0).any():
-            raise ValueError(
-                f"the mask given covers nothing of a face in picture {i + 1}; paint over it, or leave the mask off"
-            )
-        return inner

@@ -13,6 +13,7 @@ from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageErro
 from torch import Tensor
 
 from .files import check_output, shown, written
+from .pixels import from_bytes, to_bytes
 
 SMALLEST, LARGEST = 16, 16384  # sides in pixels
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}  # by the name's ending
@@ -71,7 +72,7 @@ def decode_picture(content: bytes, name: str, most: int | None = None) -> Tensor
         raise ValueError(
             f"cannot read {name} as a picture: {shown(error, 200)}. Save it again as PNG or JPEG"
         ) from error
-    return torch.from_numpy(pixels).permute(2, 0, 1).float() / 127.5 - 1
+    return from_bytes(torch.from_numpy(pixels).permute(2, 0, 1).contiguous())  # bytes are moved four times as fast
 
 
 def _in_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
@@ -93,8 +94,7 @@ def _in_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
 
 def to_pil(picture: Tensor) -> Image.Image:
     """(3, H, W) in [-1, 1] to an 8-bit RGB picture; read_picture's inverse, bit for bit."""
-    pixels = ((picture.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    return Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy())
+    return Image.fromarray(to_bytes(picture).permute(1, 2, 0).cpu().numpy())
 
 
 def write_picture(path: str | Path, picture: Tensor, model: str) -> None:

@@ -1,6 +1,7 @@
 """The whole of DiffSFSR on diffusers, for the command line and evaluation. ComfyUI runs the same file natively."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,12 +14,22 @@ from .conditions import Conditions
 from .encoders import Encoders, Tokens
 from .faces.choice import STOP
 from .faces.task_file import find_task_file
-from .network.autoencoder import build_autoencoder
+from .network.autoencoder import empty_autoencoder
 from .network.checkpoint import fill, read_checkpoint, resolve_checkpoint
 from .network.config import PICTURES
 from .network.denoiser import Denoiser, shrink_plane
 from .network.sampling import Predictor, SamplingStep, ddim, guide, noise_for, start
 from .network.schedule import Schedule
+
+
+@dataclass(frozen=True)
+class Painting:
+    """How faces are painted."""
+
+    steps: int = 20
+    seed: int = 0  # that of the first face; face i has seed + i
+    identity_scale: float = 2.0  # guidance towards the identity
+    expression_scale: float = 2.0
 
 
 class DiffSFSR:
@@ -42,11 +53,9 @@ class DiffSFSR:
         path = resolve_checkpoint(path_or_name)
         config, weights = read_checkpoint(path, parts=("unet", "vae"), dtype=None)
         encoders = Encoders.load(path, task_file or find_task_file(), packs=packs, pack=pack).to(device)
-        denoiser = Denoiser(config)
+        with torch.device("meta"):
+            denoiser, autoencoder = Denoiser(config), empty_autoencoder(config)
         fill(denoiser.unet, weights["unet"], "denoiser")
-        autoencoder = build_autoencoder(
-            config.autoencoder_widths, config.autoencoder_layers, config.latent_channels, config.latent_scale
-        )
         fill(autoencoder, weights["vae"], "autoencoder")
         return cls(encoders, denoiser.eval().requires_grad_(False).to(device), autoencoder.to(device))
 
@@ -70,21 +79,17 @@ class DiffSFSR:
         identity: Identity | None,
         expression: Expression | None,
         background: Background,
-        steps: int = 20,
-        seed: int = 0,
-        identity_scale: float = 2.0,
-        expression_scale: float = 2.0,
-        on_step: Callable[[SamplingStep], None] | None = None,
+        painting: Painting = Painting(),  # noqa: B008  frozen
         wish: Wish = Wish(),  # noqa: B008  frozen
+        on_step: Callable[[SamplingStep], None] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Draw the faces and put them into their pictures.
 
-        seed     that of the first face; face i has seed + i
-        on_step  called after every step
         wish     how they are finished with the photo's own pixels; without any, or with appearance 0, not at all
+        on_step  called after every step
         returns  pictures (R, 3, H, W) as paste_faces makes them, and crops (B, 3, kS, kS), both in [-1, 1]
         """
-        painted = self.paint(identity, expression, background, steps, seed, identity_scale, expression_scale, on_step)
+        painted = self.paint(identity, expression, background, painting, on_step)
         crops = self.finish(painted, identity, expression, background, wish)
         return paste_faces(crops.cpu(), background), crops
 
@@ -94,15 +99,12 @@ class DiffSFSR:
         identity: Identity | None,
         expression: Expression | None,
         background: Background,
-        steps: int = 20,
-        seed: int = 0,
-        identity_scale: float = 2.0,
-        expression_scale: float = 2.0,
+        painting: Painting = Painting(),  # noqa: B008  frozen
         on_step: Callable[[SamplingStep], None] | None = None,
     ) -> Tensor:
         """generate's first half, the method as published: crops (B, 3, S, S) in [-1, 1]."""
         tokens = self.encoders.tokens(identity, expression, background)
-        for step in self.sample(tokens, background, steps, seed, identity_scale, expression_scale):
+        for step in self.sample(tokens, background, painting):
             if on_step:
                 on_step(step)
         return self.decode(step.z)
@@ -136,23 +138,16 @@ class DiffSFSR:
         given = background, background.pictures.__getitem__, identity, expression, wish
         return torch.stack(list(self.encoders.finisher(None, *given)))
 
-    def sample(
-        self,
-        tokens: Tokens,
-        background: Background,
-        steps: int,
-        seed: int,
-        identity_scale: float,
-        expression_scale: float,
-    ) -> Iterator[SamplingStep]:
+    def sample(self, tokens: Tokens, background: Background, painting: Painting) -> Iterator[SamplingStep]:
         """The denoising loop, a step at a time."""
         device, count = tokens.full.device, len(tokens.full)
         repeat_background(background, count)  # says so where they are too many or too few
         whole, planes = self.encode(background.crop.to(device)), self.planes(background)
         whole, *each = (z.expand(count, -1, -1, -1) for z in (whole, *planes.values()))
-        predict = self.guided(tokens, dict(zip(planes, each, strict=True)), identity_scale, expression_scale)
-        noise = noise_for(range(seed, seed + count), tuple(whole.shape[1:])).to(device)
-        yield from ddim(predict, start(noise, whole, self.schedule), self.schedule, steps)
+        scales = painting.identity_scale, painting.expression_scale
+        predict = self.guided(tokens, dict(zip(planes, each, strict=True)), *scales)
+        noise = noise_for(range(painting.seed, painting.seed + count), tuple(whole.shape[1:])).to(device)
+        yield from ddim(predict, start(noise, whole, self.schedule), self.schedule, painting.steps)
 
     def planes(self, background: CutOut) -> dict[str, Tensor]:
         """What the denoiser is given beside the noisy latents, (N, 1 or C, S/8, S/8) by name."""

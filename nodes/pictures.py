@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..models.compositing import paste_each
+from ..models.files import all_finite
 from .progress import reporting
 from .wires import Scene
 
@@ -23,7 +24,7 @@ def colours(image: Tensor, what: str) -> Tensor:
         raise ValueError(f"got no {what}: the batch is empty; check the node that it comes from")
     if image.ndim != 4 or 0 in image.shape or image.shape[-1] not in (1, 3, 4):
         raise ValueError(f"got a {what} of shape {tuple(image.shape)}, want (pictures, height, width, 1, 3 or 4)")
-    if not all(picture.isfinite().all() for picture in image):  # one at a time: a video would need as much again
+    if not all(map(all_finite, image)):
         raise ValueError(
             f"the {what} has pixels that are no numbers (NaN or infinite); check the node that it comes from"
         )
@@ -36,7 +37,8 @@ def colours(image: Tensor, what: str) -> Tensor:
 
 def from_image(image: Tensor, what: str) -> Tensor:
     """An IMAGE (B, H, W, C) in [0, 1] -> (B, 3, H, W) in [-1, 1], the same bits however it lies in memory."""
-    return (colours(image, what).clamp(0, 1) * 2 - 1).movedim(-1, 1).contiguous().cpu()
+    pixels = colours(image, what).movedim(-1, 1).clone(memory_format=torch.contiguous_format)
+    return pixels.clamp_(0, 1).mul_(2).sub_(1).cpu()
 
 
 def picture_at(image: Tensor, i: int, what: str = "picture") -> Tensor:

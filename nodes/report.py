@@ -4,8 +4,8 @@ import torch.nn.functional as F
 from comfy_api.latest import io, ui
 from torch import Tensor
 
+from ..models.comparison import Difference, compare
 from ..models.encoders import Encoders
-from ..models.expression.library import MOVING
 from .compat import only_known
 from .inputs import chosen, face_inputs
 from .pictures import from_image
@@ -13,14 +13,12 @@ from .progress import stoppable
 from .wires import CATEGORY, DiffSFSRType, Loaded
 
 
-def compare(
+def compare_pictures(
     encoders: Encoders, one: Tensor, other: Tensor, choose: str, number: str
-) -> tuple[float, float | None, float, Tensor]:
+) -> tuple[Difference, float | None]:
     """Two pictures (3, H, W) in [-1, 1]; number is that of the pair, for messages.
 
-    returns  cosine of the identity codes (1 = the same); the same by an insightface pack's recogniser, None without
-             one; mean absolute difference of the blendshapes that count; differences of yaw, pitch and roll (3,) in
-             degrees, other minus one
+    returns  their difference; the cosine by an insightface pack's recogniser, None without one
     """
     pictures = {f"first picture {number}": one, f"second picture {number}": other}
     faces = [encoders.faces(picture, choose, what)[0] for what, picture in pictures.items()]
@@ -28,13 +26,12 @@ def compare(
         encoders.identity([picture], known=[[face]].__getitem__)
         for picture, face in zip((one, other), faces, strict=True)
     ]
-    cosine = F.cosine_similarity(*(identity.code for identity, _ in read))
     by_pack = (
         None if encoders.comparer is None else float(F.cosine_similarity(*(encoders.comparer(x) for _, x in read)))
     )
-    expression = (faces[1].blendshapes - faces[0].blendshapes)[MOVING].abs().mean()
-    turn = (faces[1].pose - faces[0].pose + 180) % 360 - 180  # -179 and 179 are 2 apart
-    return float(cosine), by_pack, float(expression), turn.cpu()
+    codes = tuple(identity.code for identity, _ in read)
+    blendshapes, poses = (tuple(getattr(face, name) for face in faces) for name in ("blendshapes", "pose"))
+    return compare(codes, blendshapes, poses), by_pack
 
 
 class DiffSFSRFaceReport(io.ComfyNode):
@@ -89,15 +86,15 @@ class DiffSFSRFaceReport(io.ComfyNode):
         for i in range(count):
             at(i)
             one, other = ones[min(i, len(ones) - 1)], others[min(i, len(others) - 1)]
-            cosine, by_pack, expression, turn = compare(encoders, one, other, choose, f"{i + 1} of {count}")
-            yaw, pitch, roll = turn.tolist()
+            found, by_pack = compare_pictures(encoders, one, other, choose, f"{i + 1} of {count}")
+            yaw, pitch, roll = found.turn.tolist()
             lines.append(
-                f"similarity {cosine:.3f}, "
+                f"similarity {found.cosine:.3f}, "
                 + (f"by the insightface pack {by_pack:.3f}, " if by_pack is not None else "")
-                + f"expression difference {expression:.3f}, "
+                + f"expression difference {found.expression:.3f}, "
                 f"turned by {yaw:+.1f}° yaw, {pitch:+.1f}° pitch, {roll:+.1f}° roll"
             )
-            numbers.append((cosine, expression, float(turn.abs().mean())))
+            numbers.append((found.cosine, found.expression, float(found.turn.abs().mean())))
         if count > 1:
             lines = [f"{i + 1}: {line}" for i, line in enumerate(lines)]
         means = [sum(column) / count for column in zip(*numbers, strict=True)]

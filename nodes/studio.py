@@ -140,7 +140,6 @@ class Studio:
     def _ready(self) -> Finisher:
         if self._finisher is None:
             from ..models.appearance.finish import Finisher
-            from ..models.appearance.retouch import Retoucher
             from ..models.appearance.shape import ShapeModel
             from ..models.expression.library import ExpressionLibrary
             from ..models.faces.mesh import FaceMesh
@@ -148,7 +147,7 @@ class Studio:
 
             mesh = FaceMesh.load(find_task_file(task_folders())).eval().requires_grad_(False)
             neutral = ExpressionLibrary.load(ASSETS / "expressions.json").neutral
-            self._finisher = Finisher(mesh, ShapeModel.load(), neutral, Retoucher.load())
+            self._finisher = Finisher(mesh, ShapeModel.load(), neutral)
         return self._finisher
 
 

@@ -15,6 +15,7 @@ from ..models.expression.library import MOVING, ExpressionLibrary
 from ..models.expression.references import References, save_references
 from ..models.faces.mesh import BLENDSHAPES, FaceMesh
 from ..models.frames import FRAMES
+from ..models.pixels import from_bytes
 from .hair import Hair
 from .heads import Person
 from .portraits import PORTRAITS
@@ -55,7 +56,7 @@ class Head:
 
     def picture(self, actions: dict[str, float]) -> Tensor:
         pixels = self.place.draw(self.place.geometry(self.person, actions), self.person, actions, self.matrix)
-        return torch.from_numpy(shrink(pixels, self.place.samples)).permute(2, 0, 1) / 127.5 - 1
+        return from_bytes(torch.from_numpy(shrink(pixels, self.place.samples)).round().byte().permute(2, 0, 1))
 
     def act(self, actions: dict[str, float]) -> tuple[Tensor, Tensor]:
         """The picture, and its reading (51,) minus the person's own neutral face's."""

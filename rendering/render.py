@@ -26,6 +26,7 @@ from torch import Tensor
 from ..models.faces.mesh import BLENDSHAPES, SIDE, FaceMesh
 from ..models.faces.task_file import find_task_file
 from ..models.frames import FRAMES, Frame, align, crop, five_points, invert, scale, transform
+from ..models.pixels import from_bytes, to_bytes
 from ..models.readers.decoded import mesh_frame
 from ..training.data.shards import Progress, write_json, write_shard
 from .acting import draw_actions
@@ -174,8 +175,8 @@ class Stage:
         origin = torch.tensor([float(air), 0.0])
         rows = [
             _reason(float(away[i]) / size, float(points[i, CHIN, 1]) / size, blendshapes[i], actions) or {
-                "crop": _bytes(crops[i]), "inside": torch.ones(1, size, size, dtype=torch.uint8),
-                "face": _bytes(faces[i]), "points": points[i, :, :2] - origin, "blendshapes": blendshapes[i].clone(),
+                "crop": to_bytes(crops[i]), "inside": torch.ones(1, size, size, dtype=torch.uint8),
+                "face": to_bytes(faces[i]), "points": points[i, :, :2] - origin, "blendshapes": blendshapes[i].clone(),
                 "pose": pose[i],
             }
             for i, (_, actions) in enumerate(cast)
@@ -213,8 +214,4 @@ def _reason(away: float, chin: float, blendshapes: Tensor, actions: dict[str, fl
 
 
 def _tensor(pixels: np.ndarray) -> Tensor:
-    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
-
-
-def _bytes(x: Tensor) -> Tensor:
-    return ((x.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return from_bytes(torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None])

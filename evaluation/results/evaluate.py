@@ -25,7 +25,7 @@ from ...models.compositing import paste_faces
 from ...models.expression.labels import read_labels
 from ...models.network.checkpoint import ASSETS
 from ...models.pictures import read_picture, write_picture
-from ...models.pipeline import DiffSFSR
+from ...models.pipeline import DiffSFSR, Painting
 from ...training.data.photos import SUFFIXES
 from ...training.progress import shown
 from ..judges.judging import Panel, judged, named_ratios, wanted_actions
@@ -125,7 +125,7 @@ def evaluate(
         who, what, (background, before) = people[row.identity], wanted(row.expression), scene_of(row.background)
         given = who, what, background
         if paint:
-            painted = model.paint(*given, seed=seed)
+            painted = model.paint(*given, Painting(seed=seed))
             drawn = {"result": model.finish(painted, *given, wish), "appearance 0": painted}
         else:
             drawn = {"result": model.preview(*given, wish)}

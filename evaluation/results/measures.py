@@ -12,7 +12,7 @@ from ...models.faces.mesh import Face
 from ...models.frames import crop, transform
 from ...models.masks import face_mask
 from ...models.pipeline import DiffSFSR
-from .report import code_of, compare, face_at
+from .report import against, code_of, face_at
 
 METRICS = ("identity_cosine", "identity_top1", "nearer_than_background", "expression_correlation", "expression_error",
            "pose_error_deg", "face_found", "changed_outside", "detail", "detail_near_scene")  # fmt: skip
@@ -66,7 +66,7 @@ def measure(
     read = (look.face.blendshapes - model.encoders.conditioner.neutral)[MOVING]
     pair = torch.stack([read, what.code[0, MOVING]])
     ratio = look.detail / max(before.detail, 1e-6)
-    values |= compare(model, look.face, look.code, who, what, background)
+    values |= against(model, look.face, look.code, who, what, background)
     values |= {
         "identity_top1": float((gallery @ look.code[0]).argmax() == place),
         "nearer_than_background": float((look.code * who.code).sum() > (look.code * before.code).sum()),

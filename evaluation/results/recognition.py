@@ -22,6 +22,7 @@ from ...models.frames import FRAMES, align, crop, five_points
 from ...models.identity.recogniser import Recogniser
 from ...models.network.checkpoint import ASSETS, read_config, resolve_checkpoint
 from ...models.pictures import read_picture
+from ...models.pixels import from_bytes, to_bytes
 from ...training.data.shards import Shards
 from ...training.data.split import is_test_person, test_people
 from ...training.progress import shown
@@ -75,11 +76,11 @@ def load_readers(paths: Sequence[Path], device: torch.device | str = "cpu") -> d
 def encode(reader: nn.Module, pixels: Tensor, batch: int = 32) -> Tensor:
     """(K, 3, 112, 112) uint8 -> (K, D), unit vectors."""
     device = next(itertools.chain(reader.parameters(), reader.buffers(), [pixels])).device
-    parts = (part.to(device).float() for part in pixels.split(batch))
+    parts = (part.to(device) for part in pixels.split(batch))
     if isinstance(reader, Graph):  # a teacher, such as MobileFaceNet
-        codes = torch.cat([reader((part.permute(0, 2, 3, 1) - 127.5) / 128)[0] for part in parts])
+        codes = torch.cat([reader((part.permute(0, 2, 3, 1).float() - 127.5) / 128)[0] for part in parts])
         return F.normalize(codes, dim=-1).cpu()
-    return torch.cat([reader(part / 127.5 - 1) for part in parts]).cpu()
+    return torch.cat([reader(from_bytes(part)) for part in parts]).cpu()
 
 
 def choose_shares(recognisers: dict[str, nn.Module], folders: Sequence[Path], people: set[str]) -> list[float]:
@@ -122,7 +123,7 @@ def read_people(folder: Path, mesh: FaceMesh, judges: Judges | None = None) -> F
                 raise ValueError(f"found no face in {kind} of {person.name}, want openpeople's pictures as they are")
             points = faces[0].points[:, :2].cpu()
             face = crop(picture[None], align(five_points(points[None]), frame), frame.size)
-            pixels.append(((face + 1) * 127.5).round().to(torch.uint8))
+            pixels.append(to_bytes(face))
             names.append(person.name)
             kinds.append(kind)
             if judges is not None:
@@ -141,7 +142,7 @@ def judge_rows(judges: Judges, shards: Shards, rows: list[int], batch: int = 256
     for start in shown(range(0, len(rows), batch), f"parts of {shards.folder.name} judged"):
         part = rows[start : start + batch]
         pictures = zip(shards.rows("crop", part), shards.rows("points", part), strict=True)
-        codes += [judge_code(judges, x.float() / 127.5 - 1, points) for x, points in pictures]
+        codes += [judge_code(judges, from_bytes(x), points) for x, points in pictures]
     return torch.stack(codes) if codes else torch.empty(0, 128)
 
 

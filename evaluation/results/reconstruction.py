@@ -12,6 +12,7 @@ from ...models.expression.library import MOVING
 from ...models.frames import FRAMES
 from ...models.masks import face_mask
 from ...models.pipeline import DiffSFSR
+from ...models.pixels import from_bytes
 from ...models.readers.decoded import FrameMesh
 from ...training.data.shards import Shards
 from ...training.data.split import test_people
@@ -58,7 +59,7 @@ def measure(model: DiffSFSR, folders: Sequence[Path], judges: Judges | None, lim
         rows = rows[:: max(1, len(rows) * len(prepared) // limit)]
         for start in shown(range(0, len(rows), 16), f"parts of {shards.folder.name} measured"):
             part = rows[start : start + 16]
-            x, points = shards.rows("crop", part).float() / 127.5 - 1, shards.rows("points", part)
+            x, points = from_bytes(shards.rows("crop", part)), shards.rows("points", part)
             y = autoencoder.decode(autoencoder.encode(x.to(device)).latent_dist.mode()).sample.clamp(-1, 1).cpu()
             inside = shards.rows("inside", part).float()
             whole.append(decibels(x, y, inside))

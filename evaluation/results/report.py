@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 from ...models.codes import Background, Expression, Identity
-from ...models.expression.library import MOVING
+from ...models.comparison import compare
 from ...models.faces.mesh import Face
-from ...models.frames import FRAMES, align, crop, five_points, invert, transform
+from ...models.frames import invert, transform
 from ...models.pipeline import DiffSFSR
 
 KEYS = ("identity_cosine", "expression_error", "pose_error_deg")
@@ -24,18 +24,16 @@ def report_one(
     face = face_at(model.encoders.mesh.find(picture.to(model.encoders.device)), background)
     if face is None:
         return dict.fromkeys(KEYS)
-    return compare(model, face, code_of(model, picture, face), identity, expression, background)
+    return against(model, face, code_of(model, picture, face), identity, expression, background)
 
 
-def compare(
+def against(
     model: DiffSFSR, face: Face, code: Tensor, identity: Identity, expression: Expression, background: Background
 ) -> dict[str, float]:
     """What report_one tells, of a face that was found already, with its code (1, D)."""
     read = face.blendshapes - model.encoders.conditioner.neutral
-    wrong = (read.cpu() - expression.code[0].cpu())[MOVING].abs().mean()
-    turn = (face.pose.cpu() - background.pose[0].cpu() + 180) % 360 - 180  # -179 and 179 are 2 apart
-    cosine = (code * identity.code[:1].to(code.device)).sum() / len(model.encoders.recognisers)
-    values = cosine, wrong, turn.abs().mean()
+    found = compare((identity.code[:1], code), (expression.code[0], read), (background.pose[0], face.pose))
+    values = found.cosine, found.expression, found.turn.abs().mean()
     return {key: round(float(value), 4) for key, value in zip(KEYS, values, strict=True)}
 
 
@@ -50,7 +48,4 @@ def face_at(faces: list[Face], background: Background) -> Face | None:
 @torch.inference_mode()
 def code_of(model: DiffSFSR, picture: Tensor, face: Face) -> Tensor:
     """(1, D) the identity of one of the faces in a picture (3, H, W), whichever is the largest."""
-    frame = FRAMES["arcface-112"]
-    matrix = align(five_points(face.points[None].cpu()), frame)
-    aligned = crop(picture[None].cpu(), matrix, frame.size).to(model.encoders.device)
-    return model.encoders.recognisers.encode(aligned)
+    return model.encoders.codes(picture, [face])

@@ -17,6 +17,7 @@ from ..codes import CutOut, Expression, Identity, one_for_each_face
 from ..compositing import FEATHER, feather
 from ..faces.mesh import PRESENCE, ROOM, SIDE, FaceMesh
 from ..frames import crop
+from ..pixels import to_bytes
 from .composed import Composed
 from .composite import Layers, compose, surroundings
 from .layout import Layout
@@ -51,8 +52,11 @@ class Wish:
 
 
 class Finisher:
-    def __init__(self, mesh: FaceMesh, shape: ShapeModel, neutral: Tensor, retoucher: Retoucher):
-        """neutral: (51,) blendshapes of a neutral face, which expressions count from"""
+    def __init__(self, mesh: FaceMesh, shape: ShapeModel, neutral: Tensor, retoucher: Retoucher | None = None):
+        """
+        neutral    (51,) blendshapes of a neutral face, which expressions count from
+        retoucher  None where nothing painted is finished: previews are not retouched
+        """
         self.mesh, self.shape, self.neutral, self.retoucher = mesh, shape, neutral, retoucher
 
     def __call__(
@@ -178,8 +182,7 @@ class Place:
     soft: Tensor  # (1, 1, S, S) 0..1, the mask with a soft border
 
     def appearance(self) -> Appearance:
-        pixels = ((self.around + 1) * 127.5).round().to(torch.uint8)
-        return Appearance(pixels, self.points, self.blendshapes)
+        return Appearance(to_bytes(self.around), self.points, self.blendshapes)
 
 
 def can_finish(identity: Identity | None) -> bool:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..codes import CutOut
+from ..cutting import cut_out
 from ..faces.mesh import Face
-from ..frames import FRAMES, align, crop, five_points, transform_mesh
-from ..masks import face_mask
+from ..frames import FRAMES
+from ..pixels import from_bytes, to_bytes
 from .composite import face_edge, surroundings
 from .finish import Finisher, Place, Wish
 from .photos import Appearance
@@ -46,7 +46,8 @@ class Live:
         """
         self.finisher, self.own = finisher, own
         self.blendshapes = face.blendshapes if own is None else own.blendshapes.mean(0)  # (51,), the photo's own
-        self._picture, self._background = ((picture + 1) * 127.5).round().to(torch.uint8), _cut_out(picture, face)
+        self._picture = to_bytes(picture)
+        self._background = cut_out(picture[None].__getitem__, [[face]], FRAME)
         self._places: dict[int, Place] = {}
 
     def untouched(self, detail: int) -> Shown:
@@ -69,7 +70,7 @@ class Live:
     def _place(self, detail: int) -> Place:
         if detail not in self._places:
             self._places[detail] = self.finisher.place(
-                self._background, 0, lambda i: self._picture / 127.5 - 1, Wish(detail=detail)
+                self._background, 0, lambda i: from_bytes(self._picture), Wish(detail=detail)
             )
         return self._places[detail]
 
@@ -85,17 +86,3 @@ def _moved(place: Place, target: Tensor) -> Tensor:
 
 def _handles(points: Tensor, size: int) -> dict[str, tuple[float, float]]:
     return {name: tuple((points[0, number, :2] / size).tolist()) for name, number in HANDLES.items()}
-
-
-def _cut_out(picture: Tensor, face: Face) -> CutOut:
-    matrix = align(five_points(face.points[None]), FRAME)
-    points = transform_mesh(face.points[None], matrix)
-    return CutOut(
-        index=torch.zeros(1, dtype=torch.long),
-        crop=crop(picture[None], matrix, FRAME.size),
-        mask=face_mask(points, FRAME.size),
-        pose=face.pose[None],
-        matrix=matrix,
-        points=points,
-        blendshapes=face.blendshapes[None],
-    )

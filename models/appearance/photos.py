@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from ..faces.mesh import Face
-from ..frames import ARCFACE, Frame, align, crop, five_points, scale, transform
+from ..files import all_finite
+from ..frames import ARCFACE, Frame, align, crop, five_points, scale, transform_mesh
+from ..pixels import from_bytes, to_bytes
 from .warp import warp
 
 # The frame mini-128 with 16 of its pixels more on each side, four pixels each: room for turned heads and open jaws.
@@ -32,7 +34,7 @@ class Appearance:
                 raise ValueError(
                     f"got {name} of shape {tuple(value.shape)} in an appearance, want {want}, n 1 to {MOST}"
                 )
-            if not value.isfinite().all():
+            if value.is_floating_point() and not all_finite(value):
                 raise ValueError(f"got {name} with NaN or infinite numbers in an appearance; encode the photos again")
         if self.pictures.dtype != torch.uint8:
             raise ValueError(f"got pictures of {self.pictures.dtype} in an appearance, want uint8")
@@ -40,7 +42,7 @@ class Appearance:
     @property
     def photos(self) -> Tensor:
         """(n, 3, C, C) in [-1, 1]"""
-        return self.pictures.float() / 127.5 - 1
+        return from_bytes(self.pictures)
 
     def to(self, device: torch.device | str) -> "Appearance":
         return Appearance(self.pictures.to(device), self.points.to(device), self.blendshapes.to(device))
@@ -56,9 +58,9 @@ def photograph(pictures: Sequence[Tensor], faces: Sequence[Face]) -> Appearance:
     chosen = scale(matrix).argsort()[:MOST].sort().values.tolist()  # the less it is enlarged, the larger it was
     cut = torch.cat([crop(pictures[i][None].cpu().float(), matrix[i : i + 1], PORTRAIT.size) for i in chosen])
     points, matrix = points[chosen], matrix[chosen]
-    inner = torch.cat([transform(points, matrix), points[..., 2:] * scale(matrix)[:, None, None]], -1)
+    inner = transform_mesh(points, matrix)
     blendshapes = torch.stack([faces[i].blendshapes for i in chosen]).cpu().float()
-    return Appearance(((cut + 1) * 127.5).round().to(torch.uint8), inner, blendshapes)
+    return Appearance(to_bytes(cut), inner, blendshapes)
 
 
 def morph(first: Appearance, second: Appearance, share: float) -> Appearance:
@@ -78,4 +80,4 @@ def morph(first: Appearance, second: Appearance, share: float) -> Appearance:
     for w, each in zip(weights, (first, second), strict=True):
         warped = warp(each.photos[:1], each.points[:1], points, size)
         pictures = pictures + w * torch.lerp(each.photos[:1], warped.picture, warped.cover)
-    return Appearance(((pictures + 1) * 127.5).round().clamp(0, 255).to(torch.uint8), points, blendshapes)
+    return Appearance(to_bytes(pictures), points, blendshapes)

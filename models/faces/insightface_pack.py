@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..frames import FRAMES, align, invert, scale, transform
+from ..pixels import to_bytes
 from .detector import Detections
 
 PREFIX = "insightface/"  # before a pack's name, where a recogniser is named
@@ -64,7 +65,7 @@ class PackDetector(nn.Module):
         return [self._look(picture) for picture in pictures]
 
     def _look(self, picture: Tensor) -> Detections:
-        pixels = ((picture.detach() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+        pixels = to_bytes(picture)
         # insightface wants pictures as OpenCV has them: blue first
         boxes, points = self.model.detect(pixels.permute(1, 2, 0).flip(-1).contiguous().cpu().numpy())
         scores, points = (torch.from_numpy(values.copy()).to(picture) for values in (boxes[:, 4], points))

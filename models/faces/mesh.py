@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from ..files import all_finite
 from .detector import FINE, REACH, SURE, Detections, FaceDetector, area, can_look, common_area, cut
 from .exposure import brighten
 from .task_file import TASK_FILE, TASK_URL, download_command
@@ -119,7 +120,7 @@ class FaceMesh(nn.Module):
         if pictures.ndim != 4 or pictures.shape[1] != 3 or 0 in pictures.shape or not pictures.is_floating_point():
             raise ValueError(f"got pictures {tuple(pictures.shape)} {pictures.dtype}, want (B, 3, H, W) float")
         pictures = pictures.to(self.mean_face).contiguous()
-        if not pictures.sum().isfinite():
+        if not all_finite(pictures):
             raise ValueError(
                 "got a picture with NaN or infinite pixels, want numbers in [-1, 1]; check where it is made"
             )

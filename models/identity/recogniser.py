@@ -91,7 +91,9 @@ class Recogniser(nn.Module):
         _check(config)
         if first is None or first.shape[0] != config["widths"][0]:  # before a network is built that no file can fill
             raise ValueError(f"the weights of the {what} do not fit its config; {AGAIN}")
-        recogniser = fill(cls(**config), weights, what)
+        with torch.device("meta"):
+            recogniser = cls(**config)
+        fill(recogniser, weights, what)
         with torch.no_grad():
             code = recogniser(torch.zeros(1, 3, 112, 112))
         if not (code.norm(dim=-1) - 1).abs() < 0.01:

@@ -2,6 +2,8 @@
 
 from diffusers import AutoencoderKL
 
+from .config import Config
+
 
 def build_autoencoder(widths: tuple[int, ...], layers: int, latent_channels: int, scale: float) -> AutoencoderKL:
     """An untrained autoencoder.
@@ -20,4 +22,11 @@ def build_autoencoder(widths: tuple[int, ...], layers: int, latent_channels: int
         layers_per_block=layers,
         latent_channels=latent_channels,
         scaling_factor=scale,
+    )
+
+
+def empty_autoencoder(config: Config) -> AutoencoderKL:
+    """An untrained one of the size that a checkpoint's config says."""
+    return build_autoencoder(
+        config.autoencoder_widths, config.autoencoder_layers, config.latent_channels, config.latent_scale
     )

@@ -57,7 +57,11 @@ def read_checkpoint(
 
 
 def fill(module: nn.Module, weights: dict[str, Tensor], what: str) -> nn.Module:
-    """Load weights strictly, into the module's own dtype; returns it in evaluation mode, without gradients."""
+    """Load weights strictly, into the module's own dtype; returns it in evaluation mode, without gradients.
+
+    A module that was built on the device "meta", without weights of its own, takes these, which saves drawing and
+    copying them.
+    """
     own = module.state_dict()
     missing, unexpected = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
     misshapen = sorted(k for k in own.keys() & weights.keys() if own[k].shape != weights[k].shape)
@@ -67,7 +71,10 @@ def fill(module: nn.Module, weights: dict[str, Tensor], what: str) -> nn.Module:
             f"{len(unexpected)} unexpected {unexpected[:3]}, {len(misshapen)} of another shape {misshapen[:3]}; "
             "get the file again"
         )
-    module.load_state_dict(weights)
+    if any(tensor.is_meta for tensor in own.values()):
+        module.load_state_dict({key: value.to(own[key].dtype) for key, value in weights.items()}, assign=True)
+    else:
+        module.load_state_dict(weights)
     return module.eval().requires_grad_(False)
 
 

@@ -13,7 +13,7 @@ from diffsfsr.models.network.autoencoder import build_autoencoder
 from diffsfsr.models.network.checkpoint import ASSETS
 from diffsfsr.models.network.denoiser import Denoiser, shrink_mask
 from diffsfsr.models.network.sampling import guide
-from diffsfsr.models.pipeline import DiffSFSR
+from diffsfsr.models.pipeline import DiffSFSR, Painting
 
 PAINTED = Wish(appearance=0)  # the painter alone
 
@@ -50,7 +50,9 @@ def person(model, acted):
 
 def test_a_face_is_drawn_into_the_picture(model, person, background):
     steps = []
-    pictures, crops = model.generate(person, model.expression("joy"), background, 3, on_step=steps.append, wish=PAINTED)
+    pictures, crops = model.generate(
+        person, model.expression("joy"), background, Painting(3), PAINTED, on_step=steps.append
+    )
     assert pictures.shape == (1, 3, 200, 200) and crops.shape == (1, 3, 128, 128)
     assert [step.index for step in steps] == [0, 1, 2]
     changed = (pictures != background.pictures).any(1)[0]
@@ -68,7 +70,7 @@ def test_a_face_is_drawn_into_the_picture(model, person, background):
 
 def test_the_seed_alone_decides(model, person, background):
     def draw(seed):
-        return model.generate(person, None, background, steps=2, seed=seed, wish=PAINTED)[1]
+        return model.generate(person, None, background, Painting(2, seed), PAINTED)[1]
 
     assert torch.equal(draw(3), draw(3)) and not torch.equal(draw(3), draw(4))
 
@@ -76,10 +78,10 @@ def test_the_seed_alone_decides(model, person, background):
 def test_a_batch_is_its_singles_with_the_seeds_that_follow(model, person, background, acted):
     other = model.identity([acted("P002", 1)])
     both = Identity(torch.cat([person.code, other.code]), person.recognisers)
-    pictures, crops = model.generate(both, model.expression("anger"), background, steps=2, seed=5, wish=PAINTED)
+    pictures, crops = model.generate(both, model.expression("anger"), background, Painting(2, 5), PAINTED)
     assert pictures.shape == (2, 3, 200, 200)
     for i, identity in enumerate((person, other)):
-        alone = model.generate(identity, model.expression("anger"), background, steps=2, seed=5 + i, wish=PAINTED)[1]
+        alone = model.generate(identity, model.expression("anger"), background, Painting(2, 5 + i), PAINTED)[1]
         torch.testing.assert_close(crops[i : i + 1], alone, atol=1e-4, rtol=0)
 
 
@@ -104,8 +106,8 @@ def test_planes_are_the_shrunk_mask_and_the_latents_of_the_crop_without_its_face
 
 def test_scales_and_codes_are_heard(model, person, background):
     def draw(label, identity_scale=2.0, expression_scale=1.5):
-        scales = identity_scale, expression_scale
-        return model.generate(person, model.expression(label), background, 1, 0, *scales, wish=PAINTED)[1]
+        painting = Painting(1, 0, identity_scale, expression_scale)
+        return model.generate(person, model.expression(label), background, painting, PAINTED)[1]
 
     assert not torch.equal(draw("joy"), draw("anger"))
     assert torch.equal(draw("joy", 1.5, 0), draw("anger", 1.5, 0))  # without its scale, the expression is not heard

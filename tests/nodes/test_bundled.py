@@ -3,6 +3,7 @@
 import pytest
 from diffsfsr.models import DiffSFSR
 from diffsfsr.models.network.checkpoint import ASSETS
+from diffsfsr.models.pipeline import Painting
 
 pytestmark = [
     pytest.mark.host,
@@ -26,7 +27,7 @@ def test_nodes_paint_what_the_command_line_paints(host, run, people):
     model = DiffSFSR.load("mini")
     photo, picture = (each[0].movedim(-1, 0) * 2 - 1 for each in (selfie, scene))
     wanted, _ = model.generate(
-        model.identity([photo]), model.expression("surprise"), model.background(picture), 6, 3, 2.0, 1.5
+        model.identity([photo]), model.expression("surprise"), model.background(picture), Painting(6, 3, 2.0, 1.5)
     )
     away = (painted[0].movedim(-1, 0) - (wanted[0] / 2 + 0.5)).abs() * 255
     assert away.max() < 1 and (painted - scene).abs().max() > 0.2

@@ -2,6 +2,7 @@
 
 import torch
 
+from ...models.pixels import from_bytes
 from ..data.shards import training_pictures
 from ..run import Part, Run, Step, averaged_weights
 from .settings import AutoencoderTraining
@@ -10,7 +11,7 @@ from .train import load_autoencoder, save_autoencoder, train_autoencoder
 
 def begin(run: Run, settings: AutoencoderTraining) -> Part:
     groups, device = training_pictures(run.data, "crop"), run.place.device
-    probe = (groups[0][:256].float() / 127.5 - 1).to(device)
+    probe = from_bytes(groups[0][:256]).to(device)
 
     def export(step: Step) -> None:
         with averaged_weights(step):

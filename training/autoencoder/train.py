@@ -13,6 +13,7 @@ from torch import Tensor
 from ...models.network.autoencoder import build_autoencoder
 from ...models.network.checkpoint import fill, read_checkpoint
 from ...models.network.precision import autocast
+from ...models.pixels import from_bytes
 from ..data.stream import ahead
 from ..run import Step, generator_at, resume, save_atomically
 from .settings import AutoencoderTraining
@@ -34,7 +35,7 @@ def draw_patches(photos: list[Tensor], batch: int, size: int, generator: torch.G
     patches = []
     for _ in range(batch):
         group = photos[integer(len(photos))]
-        picture = group[integer(len(group))].float() / 127.5 - 1
+        picture = from_bytes(group[integer(len(group))])
         side = picture.shape[-1]
         cut = int(min(side, size * uniform(1.0, side / size)))  # from native scale down to the whole picture
         if uniform(0, 1) < 0.5:

@@ -19,6 +19,7 @@ from ...models.identity.recogniser import compound_code
 from ...models.masks import face_mask, light_on_face, remove_face
 from ...models.network.denoiser import shrink_mask
 from ...models.network.precision import autocast
+from ...models.pixels import from_bytes
 from ..progress import Meter
 from .dataset import Dataset, join, made_from
 from .shards import Shards, full_name, shard_paths
@@ -108,8 +109,8 @@ def encode(
     generator: torch.Generator,
 ) -> Dataset:
     """answers: rows of the shards; scenes: of the pictures that are given in their place"""
-    x, scene = (shards.rows("crop", rows).float() / 127.5 - 1 for rows in (answers, scenes))
-    face = shards.rows("face", answers).float() / 127.5 - 1
+    x, scene = (from_bytes(shards.rows("crop", rows)) for rows in (answers, scenes))
+    face = from_bytes(shards.rows("face", answers))
     points, around = shards.rows("points", answers), shards.rows("points", scenes)
     inside = shards.rows("inside", answers).float()
     blendshapes, pose = shards.rows("blendshapes", answers), shards.rows("pose", scenes)

@@ -11,6 +11,7 @@ from torch import Tensor
 from ...models.faces.mesh import FaceMesh
 from ...models.frames import FRAMES, align, crop, five_points, inside, transform
 from ...models.pictures import decode_picture
+from ...models.pixels import to_bytes
 from .photos import Photos
 from .shards import Progress, Shards, frame_of, names_in, shard_paths, write_json, write_shard
 
@@ -95,9 +96,9 @@ def read_photo(content: bytes, name: str, mesh: FaceMesh, frame: str) -> dict[st
     back = torch.tensor([[[1.0, 0, border], [0, 1, border]]])  # photo pixels to those of the photo with its border
     own = torch.cat([matrix[..., :2], matrix[..., :2] @ back[..., 2:] + matrix[..., 2:]], dim=-1)
     return {
-        "crop": _bytes(crop(wide, matrix, target.size)),
+        "crop": to_bytes(crop(wide, matrix, target.size)[0]),
         "inside": inside((height, width), own, target.size)[0].to(torch.uint8),
-        "face": _bytes(crop(wide, upright, FRAMES["arcface-112"].size)),
+        "face": to_bytes(crop(wide, upright, FRAMES["arcface-112"].size)[0]),
         "points": transform(points, matrix)[0].float(),
         "blendshapes": faces[0].blendshapes.cpu(),
         "pose": faces[0].pose.cpu(),
@@ -108,7 +109,3 @@ def with_border(x: Tensor) -> Tensor:
     """(1, 3, H, W) with its outermost pixels repeated on all sides: tight crops leave a face no room to be found in."""
     border = int(MARGIN * max(x.shape[-2:]))
     return F.pad(x, (border, border, border, border), mode="replicate")
-
-
-def _bytes(x: Tensor) -> Tensor:
-    return ((x[0].clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)

@@ -15,6 +15,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
 from ...models.network.precision import autocast
+from ...models.pixels import from_bytes
 from ..run import Step, generator_at, resume
 from .adversary import Adversary, balance, fooling_loss, teach
 from .settings import DecoderTraining
@@ -68,7 +69,7 @@ def refine_decoder(
     for position in settings.positions(resume(state, model=model, **parts)):
         generator = generator_at(settings.seed, position)
         rows = torch.randint(len(crops), (settings.batch,), generator=generator)
-        x = crops[rows].to(device).float() / 127.5 - 1
+        x = from_bytes(crops[rows].to(device))
         pace = min((position / settings.batch + 1) / 30, 1 - position / settings.pictures)
         optimiser.param_groups[0]["lr"], others.param_groups[0]["lr"] = rate * pace, 2 * rate * pace
         with autocast(device, settings.bfloat16):

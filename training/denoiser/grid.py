@@ -17,7 +17,7 @@ from ...models.faces.task_file import find_task_file
 from ...models.network.checkpoint import ASSETS
 from ...models.network.config import Config
 from ...models.pictures import read_picture, save_generated, to_pil
-from ...models.pipeline import DiffSFSR
+from ...models.pipeline import DiffSFSR, Painting
 from .train import Model
 
 STEPS = 10  # of sampling: enough to see what is wrong
@@ -69,7 +69,7 @@ class Grid:
         whole = DiffSFSR(self.encoders, model.denoiser, autoencoder)
         columns = []
         for seed, triple in enumerate(self.triples):
-            crops = whole.paint(triple.identity, triple.expression, triple.background, steps=STEPS, seed=seed)
+            crops = whole.paint(triple.identity, triple.expression, triple.background, Painting(STEPS, seed))
             size = crops.shape[-1]
             selfie = F.interpolate(triple.selfie[None], size=(size, size), mode="bilinear", align_corners=False)
             columns.append(torch.cat([selfie[0].cpu(), triple.background.crop[0].cpu(), crops[0].cpu()], dim=1))

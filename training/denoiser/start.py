@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from ...models.faces.insightface_pack import PREFIX, PackRecogniser
 from ...models.identity.recogniser import Recogniser
 from ...models.identity.recognisers import Recognisers
-from ...models.network.autoencoder import build_autoencoder
+from ...models.network.autoencoder import empty_autoencoder
 from ...models.network.checkpoint import ASSETS, fill, read_checkpoint
 from ...models.network.config import Config, mini
 from ...models.network.denoiser import widen
+from ...models.pixels import from_bytes
 from ..autoencoder.train import load_autoencoder
 from ..data.dataset import Dataset
 from ..data.encode import Encoding
@@ -170,12 +171,6 @@ def shape_of(autoencoder: nn.Module, scale: float) -> dict:
     }
 
 
-def empty_autoencoder(config: Config) -> nn.Module:
-    return build_autoencoder(
-        config.autoencoder_widths, config.autoencoder_layers, config.latent_channels, config.latent_scale
-    )
-
-
 def load_recognisers(paths: Sequence[Path]) -> Recognisers:
     """By the names that a checkpoint has for them."""
     return Recognisers(
@@ -204,7 +199,7 @@ def sizes_of(recognisers: Recognisers) -> dict[str, int]:
 @torch.no_grad()
 def codes_of(recognisers: Recognisers, faces: Tensor) -> Tensor:
     """faces (N, 3, 112, 112) uint8 -> (N, D)"""
-    parts = [part.to(recognisers.device).float() / 127.5 - 1 for part in faces.split(64)]
+    parts = [from_bytes(part.to(recognisers.device)) for part in faces.split(64)]
     return torch.cat([recognisers.encode(part).cpu() for part in parts])
 
 

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from io import BytesIO
 from itertools import accumulate
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor, nn
 
 from ...models.identity.recogniser import Recogniser
 from ...models.network.checkpoint import fill
 from ...models.network.precision import autocast
+from ...models.pictures import decode_picture, to_pil
+from ...models.pixels import from_bytes
 from ..data.stream import ahead
 from ..run import Step, generator_at, resume
 from .settings import SHAPES, RecogniserTraining
@@ -85,9 +85,8 @@ def degrade(x: Tensor, generator: torch.Generator) -> Tensor:
 def through_jpeg(x: Tensor, quality: int) -> Tensor:
     """x (3, h, w) in [-1, 1], saved as JPEG of this quality (1 to 95) and read again."""
     file = BytesIO()
-    pixels = ((x + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0)
-    Image.fromarray(pixels.numpy()).save(file, "JPEG", quality=quality)
-    return torch.from_numpy(np.asarray(Image.open(file), np.float32)).permute(2, 0, 1) / 127.5 - 1
+    to_pil(x).save(file, "JPEG", quality=quality)
+    return decode_picture(file.getvalue(), "a face in JPEG")
 
 
 def distillation_loss(
@@ -154,5 +153,5 @@ def draw(
     generator = generator_at(settings.seed, position)
     rows = torch.randint(len(faces), (settings.batch,), generator=generator)
     theta = draw_jitter(settings.batch, generator)
-    x = degrade(warp(faces[rows].float() / 127.5 - 1, theta, faces.shape[-1]), generator)
+    x = degrade(warp(from_bytes(faces[rows]), theta, faces.shape[-1]), generator)
     return x, codes[rows], [warp(h[rows].float(), theta @ window, round(h.shape[-1] * span)) for h in hints]

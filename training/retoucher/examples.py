@@ -13,10 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -29,11 +27,11 @@ from ...models.appearance.photos import PORTRAIT, Appearance, photograph
 from ...models.appearance.warp import warp
 from ...models.codes import CutOut, Expression
 from ...models.compositing import FEATHER, feather
+from ...models.cutting import cut_out as cut_faces
 from ...models.faces.mesh import Face
-from ...models.frames import crop
-from ...models.masks import face_mask
-from ...models.pictures import decode_picture
+from ...models.pictures import decode_picture, to_pil
 from ...models.pipeline import DiffSFSR
+from ...models.pixels import from_bytes, to_bytes
 from ..data.encode import random_tones
 from ..data.photos import Photos, person_of
 from ..data.split import is_test_person, name_hash
@@ -126,10 +124,10 @@ def make_example(
         shown = photograph([other.picture], [other.face])
         photo, points, blendshapes = shown.photos, shown.points, shown.blendshapes
     photo = as_taken_elsewhere(photo, generator)
-    own = Appearance(((photo + 1) * 127.5).round().to(torch.uint8), points, blendshapes)
+    own = Appearance(to_bytes(photo), points, blendshapes)
     painted = paint(portrait, scene, model, generator)
     composed = finisher.compose(painted, place, own, scene.blendshapes, place.points, 1.0)
-    planes, truth = (((x[0] + 1) * 127.5).round().clamp(0, 255).to(torch.uint8) for x in (composed.planes(), truth))
+    planes, truth = (to_bytes(x[0]) for x in (composed.planes(), truth))
     return Example(planes, truth, place.points[0, :, :2].contiguous())
 
 
@@ -137,17 +135,8 @@ def cut_out(portrait: Portrait, model: DiffSFSR) -> CutOut:
     """The portrait's inner part is the generation frame, pixel for pixel DETAIL times as large."""
     border = (PORTRAIT.size - SIDE) // 2 / DETAIL
     matrix = torch.tensor([[[1 / DETAIL, 0, -border], [0, 1 / DETAIL, -border]]])
-    points = portrait.face.points[None] / DETAIL - torch.tensor([border, border, 0])
-    size = SIDE // DETAIL
-    return CutOut(
-        index=torch.zeros(1, dtype=torch.long),
-        crop=crop(portrait.picture[None], matrix, size),
-        mask=face_mask(points, size, *model.config.mask_margins),
-        pose=portrait.face.pose[None],
-        matrix=matrix,
-        points=points,
-        blendshapes=portrait.face.blendshapes[None],
-    )
+    frame, margins = model.encoders.frame, model.config.mask_margins
+    return cut_faces(portrait.picture[None].__getitem__, [[portrait.face]], frame, margins, matrix=matrix)
 
 
 def paint(portrait: Portrait, scene: CutOut, model: DiffSFSR, generator: torch.Generator) -> Tensor:
@@ -212,10 +201,9 @@ def as_taken_elsewhere(photo: Tensor, generator: torch.Generator) -> Tensor:
         photo = F.interpolate(photo, size=(small, small), mode="bicubic", antialias=True)
         photo = F.interpolate(photo, size=(size, size), mode="bicubic", align_corners=False)
     photo = photo + 0.03 * draws[1] ** 2 * torch.randn(photo.shape, generator=generator)
-    pixels = ((photo[0] + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy()
     packed = io.BytesIO()
-    Image.fromarray(pixels).save(packed, "JPEG", quality=round(60 + 38 * draws[2]))
-    return torch.from_numpy(np.array(Image.open(packed))).permute(2, 0, 1)[None].float() / 127.5 - 1
+    to_pil(photo[0]).save(packed, "JPEG", quality=round(60 + 38 * draws[2]))
+    return decode_picture(packed.getvalue(), "a portrait in JPEG")[None]
 
 
 class Examples:
@@ -238,4 +226,4 @@ class Examples:
         rows, columns = slice(top, top + side), slice(left, left + side)
         with safe_open(self.paths[row], "pt") as file:
             parts = (file.get_slice(key)[:, rows, columns] for key in ("planes", "truth"))
-            return tuple(part.float() / 127.5 - 1 for part in parts)
+            return tuple(from_bytes(part) for part in parts)

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from diffsfsr.evaluation.results.report import KEYS, MOVING, report_one
+from diffsfsr.evaluation.results.report import KEYS, report_one
 from diffsfsr.models.codes import Expression
 from diffsfsr.models.encoders import Encoders
-from diffsfsr.models.expression.library import ExpressionLibrary
+from diffsfsr.models.expression.library import MOVING, ExpressionLibrary
 from diffsfsr.models.faces.mesh import BLENDSHAPES, FaceMesh
 from diffsfsr.models.faces.task_file import find_task_file
 from diffsfsr.models.identity.recogniser import Recogniser

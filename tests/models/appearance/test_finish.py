@@ -11,9 +11,9 @@ from diffsfsr.models.appearance.retouch import Retoucher
 from diffsfsr.models.appearance.shape import ShapeModel
 from diffsfsr.models.codes import Background, Expression, Identity
 from diffsfsr.models.compositing import paste_faces
+from diffsfsr.models.cutting import cut_out
 from diffsfsr.models.faces.smoothing import smooth_faces
-from diffsfsr.models.frames import FRAMES, align, crop, five_points, invert, scale, transform
-from diffsfsr.models.masks import face_mask
+from diffsfsr.models.frames import FRAMES, crop, invert, scale, transform
 
 
 @pytest.fixture(scope="module")
@@ -22,15 +22,10 @@ def finisher(face_mesh) -> Finisher:
 
 
 def cut(face_mesh, picture, times=1, face=None) -> Background:
-    face, frame = face or face_mesh.find(picture, limit=1)[0], FRAMES["mini-128"]
-    matrix = align(five_points(face.points[None]), frame)
-    points = torch.cat([transform(face.points[None], matrix), face.points[None, :, 2:] * scale(matrix)], -1)
-    one = {
-        "crop": crop(picture[None], matrix, frame.size), "mask": face_mask(points, frame.size),
-        "pose": face.pose[None], "matrix": matrix, "points": points, "blendshapes": face.blendshapes[None],
-    }  # fmt: skip
+    face = face or face_mesh.find(picture, limit=1)[0]
+    one = vars(cut_out(picture[None].__getitem__, [[face]], FRAMES["mini-128"])) | {"index": torch.zeros(1).long()}
     many = {name: value.expand(times, *value.shape[1:]) for name, value in one.items()}
-    return Background(index=torch.zeros(times, dtype=torch.long), pictures=picture[None], **many)
+    return Background(pictures=picture[None], **many)
 
 
 @pytest.fixture(scope="module")

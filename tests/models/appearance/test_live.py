@@ -3,11 +3,12 @@
 import pytest
 import torch
 from diffsfsr.models.appearance.finish import Finisher, Wish
-from diffsfsr.models.appearance.live import HANDLES, Live, _cut_out
+from diffsfsr.models.appearance.live import FRAME, HANDLES, Live
 from diffsfsr.models.appearance.photos import photograph
 from diffsfsr.models.appearance.retouch import Retoucher
 from diffsfsr.models.appearance.shape import ShapeModel
 from diffsfsr.models.codes import Expression, Identity
+from diffsfsr.models.cutting import cut_out
 from diffsfsr.models.faces.mesh import BLENDSHAPES
 
 
@@ -46,7 +47,14 @@ def test_a_face_with_its_own_expression_is_the_photo(live, finisher, face):
 
 def test_it_shows_what_the_finished_preview_shows(live, finisher, picture, face):
     code = smiling(face.blendshapes - finisher.neutral)
-    given = None, _cut_out(picture, face), picture[None].__getitem__, None, Expression(code[None]), Wish(detail=2)
+    given = (
+        None,
+        cut_out(picture[None].__getitem__, [[face]], FRAME),
+        picture[None].__getitem__,
+        None,
+        Expression(code[None]),
+        Wish(detail=2),
+    )
     (finished,) = finisher(*given)
     shown = live.show(code, 2).picture
     assert (shown - finished).abs().mean() < 0.01
@@ -58,7 +66,7 @@ def test_someone_elses_face_is_the_finished_preview_bit_for_bit(finisher, face_m
     own = photograph([other], face_mesh.find(other, limit=1))
     code = torch.zeros(51)
     (finished,) = finisher(
-        None, _cut_out(picture, face), picture[None].__getitem__,
+        None, cut_out(picture[None].__getitem__, [[face]], FRAME), picture[None].__getitem__,
         Identity(torch.ones(1, 4), ("small",), appearances=(own,)), Expression(code[None]), Wish(detail=1),
     )  # fmt: skip
     assert torch.equal(Live(finisher, picture, face, own).show(code, 1).picture, finished)

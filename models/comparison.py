@@ -1,0 +1,24 @@
+"""How much alike two faces are, by the pack's own readings (ours)."""
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from .expression.library import MOVING
+
+
+@dataclass(frozen=True)
+class Difference:
+    cosine: float  # of the identity codes: 1 = the same, the mean over the recognisers
+    expression: float  # mean absolute difference of the blendshapes that count, 0..1
+    turn: Tensor  # (3,) yaw, pitch, roll in degrees, -180..180: the other's minus the one's
+
+
+def compare(
+    codes: tuple[Tensor, Tensor], blendshapes: tuple[Tensor, Tensor], poses: tuple[Tensor, Tensor]
+) -> Difference:
+    """One face, then the other: identity codes (1, D), blendshapes or expression codes (51,), poses (3,) in degrees."""
+    (one, other), (had, has), (stood, stands) = (tuple(x.cpu() for x in pair) for pair in (codes, blendshapes, poses))
+    turn = (stands - stood + 180) % 360 - 180  # -179 and 179 are 2 apart
+    return Difference(float(F.cosine_similarity(one, other)), float((has - had)[MOVING].abs().mean()), turn)
