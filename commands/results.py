@@ -62,9 +62,11 @@ def add(commands: Commands) -> None:
     source.add_argument("--portraits", type=Path, help="a folder or .zip of portraits: thirty of those kept back")
 
     sub = commands.add(
-        benchmark, "memory and time of the pack on a real ComfyUI; time of its encoders, or of a portrait, alone"
+        benchmark,
+        "memory and time of the pack on a real ComfyUI; alone: time of its encoders, or of a portrait; "
+        "people who cross in a video; heads turned to the side",
     )
-    sub.add_argument("what", choices=("memory", "video", "sampler", "encoders", "portrait"))
+    sub.add_argument("what", choices=("memory", "video", "sampler", "encoders", "portrait", "crossing", "profiles"))
     sub.add_argument("--comfyui", type=Path, help="folder of ComfyUI (COMFYUI, else .comfyui/ComfyUI)")
     sub.add_argument("--count", type=int, help="runs (200), frames (300) or rounds (7)")
     sub.add_argument("--steps", type=int, default=4)
@@ -168,11 +170,17 @@ def people(args: argparse.Namespace) -> None:
 
 def benchmark(args: argparse.Namespace) -> None:
     from ..evaluation.host import benchmark
-    from ..evaluation.results import encoder_times, portrait_times
+    from ..evaluation.results import crossing, encoder_times, portrait_times
 
     alone = {"encoders": encoder_times.run, "portrait": portrait_times.run}
     if args.what in alone:
         alone[args.what]()
+    elif args.what == "crossing":
+        crossing.run(args.count)
+    elif args.what == "profiles":
+        from ..evaluation.results import profiles  # which needs what renders heads
+
+        profiles.run()
     else:
         benchmark.run_benchmark(args.comfyui, args.what, args.count, args.steps)
 
