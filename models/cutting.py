@@ -39,7 +39,7 @@ def cut_out(
     crops, masks = [], []
     for i in index.unique().tolist():
         own = index == i
-        crops.append(crop(picture_at(i)[None], matrix[own], frame.size))
+        crops.append(crop(picture_at(i)[None], matrix[own], frame.size, repeat=True))  # else its light would be dark
         if mask is None:
             masks.append(face_mask(inner[own], frame.size, *margins))
         else:

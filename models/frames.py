@@ -121,12 +121,13 @@ def pixel_centres(height: int, width: int, like: Tensor) -> Tensor:
     return torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)
 
 
-def crop(picture: Tensor, matrix: Tensor, size: int) -> Tensor:
+def crop(picture: Tensor, matrix: Tensor, size: int, repeat: bool = False) -> Tensor:
     """Cut aligned faces out of pictures: bicubic, with a low-pass filter where pixels get lost; differentiable.
 
     picture  (B or 1, 3, H, W), RGB in [-1, 1]; a single picture serves all matrices
     matrix   (B, 2, 3), takes picture pixels to crop pixels; each may have its own scale
-    returns  (B, 3, size, size) in [-1, 1]; outside the picture is black, -1
+    repeat   outside of the picture its border goes on; if not, black, -1, is there
+    returns  (B, 3, size, size) in [-1, 1]
     """
     if picture.ndim != 4 or picture.shape[1] != 3:
         raise ValueError(f"got pictures of shape {tuple(picture.shape)}, want (B, 3, H, W)")
@@ -136,7 +137,7 @@ def crop(picture: Tensor, matrix: Tensor, size: int) -> Tensor:
         )
     points = _crop_pixels(matrix, size)
     found = resample(picture, points, 1 / scale(matrix.detach()))
-    return torch.where(_within(points, picture.shape[-2:])[:, None].to(found.device), found, -1.0)
+    return found if repeat else torch.where(_within(points, picture.shape[-2:])[:, None].to(found.device), found, -1.0)
 
 
 def inside(picture_size: tuple[int, int], matrix: Tensor, size: int) -> Tensor:

@@ -91,7 +91,7 @@ class Finisher:
         detail = min(wish.detail, LARGEST // background.crop.shape[-1])
         size, device = detail * background.crop.shape[-1], self.neutral.device
         matrix = detail * background.matrix[i : i + 1]
-        around = crop(picture_at(int(background.index[i]))[None].to(device), matrix.to(device), size)
+        around = crop(picture_at(int(background.index[i]))[None].to(device), matrix.to(device), size, repeat=True)
         mask = F.interpolate(background.mask[i : i + 1].to(device), size=(size, size))
         soft = feather(background.mask[i : i + 1].to(device), FEATHER * background.mask.shape[-1])
         soft = F.interpolate(soft, size=(size, size), mode="bilinear", align_corners=False) * mask

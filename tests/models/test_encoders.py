@@ -276,3 +276,17 @@ def test_loads_from_a_checkpoint_and_the_packs_assets(encoders, acted, tmp_path)
 def test_unknown_frame_is_refused(tiny, face_mesh):
     with pytest.raises(ValueError, match='got frame "giant-9000".*mini-128'):
         Encoders(dataclasses.replace(tiny, frame="giant-9000"), face_mesh, {}, ExpressionLibrary({}, torch.zeros(51)))
+
+
+@pytest.mark.parametrize("side", ["chin", "forehead", "cheek"])
+def test_a_face_that_the_pictures_border_cuts_keeps_its_light(encoders, acted, side):
+    """What is not in the picture is not dark."""
+    picture = acted("P003", 0, 300)
+    whole = encoders.background(picture[None])
+    points = encoders.mesh.find(picture, limit=1)[0].points[:, :2]
+    low, high = points.amin(0), points.amax(0)
+    top, (right, bottom) = int(low[1] + 0.2 * (high - low)[1]), (low + 0.8 * (high - low)).int().tolist()
+    parts = {"chin": picture[:, :bottom], "forehead": picture[:, top:], "cheek": picture[:, :, :right]}
+    cut = encoders.background(parts[side][None])
+    light, wanted = (light_on_face(each.crop, each.mask).mean() for each in (cut, whole))
+    assert (light - wanted).abs() < 0.12  # of 2
