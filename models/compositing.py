@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .codes import Background, CutOut, repeat_background
 from .frames import SHARP, inside, invert, pixel_centres, resample, scale, transform
+from .grain import grain, middle, missing, noise
 
 FEATHER = 0.05  # width of the soft border of a pasted face, as a share of the frame
 RING = 6 / 128  # width of the ring in which colours are compared, as a share of the frame
@@ -144,13 +145,19 @@ def paste(picture: Tensor, crop: Tensor, matrix: Tensor, mask: Tensor) -> Tensor
     shrink, k = scale(matrix)[None], crop.shape[-1] / size
     # a crop that is filtered first has few pixels in the picture; others are read in strips, which takes less memory
     step = rows.stop - rows.start if k * float(shrink) > SHARP else STRIP
+
+    def read(points: Tensor) -> Tensor:
+        return resample(crop[None], k * points, k * shrink, "sharp" if k > 1 else "bicubic")[0]  # keeps its own detail
+
+    inner = middle(rows, columns)
+    there = picture[(slice(None), *inner)]
+    lacking, own = missing(there, read(_seen(*inner, matrix))), noise(there)
     for first in range(rows.start, rows.stop, step):
         strip = slice(first, min(first + step, rows.stop))
         points = _seen(strip, columns, matrix)
-        # detail of its own is kept
-        new = resample(crop[None], k * points, k * shrink, "sharp" if k > 1 else "bicubic")[0]
-        old = picture[:, strip, columns]
-        soft = _soft(mask, points)
+        new, old, soft = read(points), picture[:, strip, columns], _soft(mask, points)
+        if lacking:
+            new = (new + grain(old, own, lacking)).clamp(-1, 1)
         out[:, strip, columns] = torch.where(soft > 0, old + soft * (new - old), old)
     return out
 

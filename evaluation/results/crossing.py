@@ -57,9 +57,9 @@ def run(count: int | None = None) -> None:
           f"{found.memory:.0f} |")  # fmt: skip
 
 
-def measure(encoders: Encoders, length: int) -> Crossing:
-    """length: frames of a shot, of which there are SHOTS"""
-    video, memory, drawing = Video(length), [], 0.0
+def measure(encoders: Encoders, length: int, shots: int = SHOTS) -> Crossing:
+    """length: frames of a shot"""
+    video, memory, drawing = Video(length, shots), [], 0.0
     count = len(video)
 
     def picture_at(i: int) -> Tensor:
@@ -97,17 +97,17 @@ def is_other(truth: Frame, chosen: list[Face]) -> bool:
 
 
 class Video:
-    def __init__(self, length: int):
+    def __init__(self, length: int, shots: int = SHOTS):
         """length: frames of a shot"""
-        self.length = length
+        self.length, self.shots = length, shots
         self.heads = {name: heads(name) for name in (ANNA, BERT)}
         across = torch.linspace(-1, 1, HEAD)
         far = (across[None].square() + across[:, None].square()).sqrt()
         self.oval = ((1 - far) / 0.1).clamp(0, 1)  # (HEAD, HEAD), 1 where a head is
-        self.walls = [wall(shot) for shot in range(SHOTS)]
+        self.walls = [wall(shot) for shot in range(shots)]
 
     def __len__(self) -> int:
-        return SHOTS * self.length
+        return self.shots * self.length
 
     def __getitem__(self, i: int) -> Frame:
         shot, part = i // self.length, i % self.length / self.length

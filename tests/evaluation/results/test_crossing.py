@@ -28,5 +28,5 @@ def test_who_is_taken_for_another_is_told():
 
 
 def test_a_short_video_is_followed():
-    found = measure(Encoders.load(resolve_checkpoint("mini"), find_task_file()), 8)
+    found = measure(Encoders.load(resolve_checkpoint("mini"), find_task_file()), 24, shots=1)
     assert (found.frames, found.switches) == (24, 0) and found.missed <= 1 < found.shown
