@@ -33,8 +33,9 @@ MIB = 2**20
 @dataclass(frozen=True)
 class Frame:
     picture: Tensor  # (3, HEIGHT, WIDTH) in [-1, 1]
-    anna: float | None  # x of the middle of her face; None where she is away or hidden
+    anna: float | None  # x of the middle of her head, pixels; None where she is away
     bert: float | None
+    seen: bool  # Anna is there, and not hidden
 
 
 @dataclass(frozen=True)
@@ -50,17 +51,17 @@ class Crossing:
 def run(count: int | None = None) -> None:
     """Of the bundled checkpoint."""
     encoders = Encoders.load(resolve_checkpoint("mini"), find_task_file())
-    found = measure(encoders, (count or 300) // SHOTS)
+    found = measure(encoders, Video((count or 300) // SHOTS))
     print("| frames | Anna is seen in | somebody else taken for her | nobody taken, though she is seen | processor s a "
           "frame | memory beside the first half's, MiB |\n|---|---|---|---|---|---|")  # fmt: skip
     print(f"| {found.frames} | {found.shown} | {found.switches} | {found.missed} | {found.seconds:.2f} | "
           f"{found.memory:.0f} |")  # fmt: skip
 
 
-def measure(encoders: Encoders, length: int, shots: int = SHOTS) -> Crossing:
-    """length: frames of a shot"""
-    video, memory, drawing = Video(length, shots), [], 0.0
-    count = len(video)
+def measure(encoders: Encoders, video: "Video", count: int | None = None) -> Crossing:
+    """count: its first frames alone"""
+    memory, drawing = [], 0.0
+    count = count or len(video)
 
     def picture_at(i: int) -> Tensor:
         nonlocal drawing
@@ -78,9 +79,9 @@ def measure(encoders: Encoders, length: int, shots: int = SHOTS) -> Crossing:
     truth = [video[i] for i in range(count)]
     return Crossing(
         count,
-        sum(each.anna is not None for each in truth),
+        sum(each.seen for each in truth),
         sum(is_other(each, faces) for each, faces in zip(truth, found, strict=True)),
-        sum(each.anna is not None and not faces for each, faces in zip(truth, found, strict=True)),
+        sum(each.seen and not faces for each, faces in zip(truth, found, strict=True)),
         seconds / count,
         memory[1] - memory[0],
     )
@@ -123,9 +124,9 @@ class Video:
             if not gone[name]:
                 x = round(left[name])
                 picture[:, HEIGHT - HEAD :, x : x + HEAD].lerp_(self.heads[name][i // 5 % 16], self.oval)
-        if abs(left[ANNA] - left[BERT]) < HIDDEN * HEAD and not gone[front]:
-            gone[behind] = True
-        return Frame(picture, *(None if gone[name] else left[name] + HEAD / 2 for name in (ANNA, BERT)))
+        hidden = behind == ANNA and abs(left[ANNA] - left[BERT]) < HIDDEN * HEAD
+        middles = (None if gone[name] else left[name] + HEAD / 2 for name in (ANNA, BERT))
+        return Frame(picture, *middles, seen=not (gone[ANNA] or hidden))
 
 
 def heads(name: str) -> list[Tensor]:
