@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from diffsfsr.models.cutting import cut_out
 from diffsfsr.models.faces.mesh import Face
-from diffsfsr.models.frames import crop
+from diffsfsr.models.frames import FRAMES, crop
 from diffsfsr.models.pictures import read_picture
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 PEOPLE = sorted((Path(importlib.util.find_spec("openpeople").origin).parent / "data" / "curated").glob("P*"))
 NEUTRAL = 0  # cell of the sheets
@@ -92,3 +95,28 @@ def test_faces_too_small_to_be_of_use_are_not_looked_for_beside_others(face_mesh
     picture[:, 520:580, 500:560] = acted("P002", NEUTRAL, 60)  # about 30 pixels high
     assert len(face_mesh.find(picture)) == 1
     assert len(face_mesh.find(picture[:, 450:, 450:])) == 1  # but found where there is no other
+
+
+class Largest(TorchDispatchMode):
+    """Remembers the size of the largest tensor that was made, bytes; views of others are none."""
+
+    def __init__(self):
+        super().__init__()
+        self.bytes = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        given = {each.untyped_storage().data_ptr() for each in tree_leaves((args, kwargs)) if torch.is_tensor(each)}
+        for each in tree_leaves(made):
+            if torch.is_tensor(each) and each.untyped_storage().data_ptr() not in given:
+                self.bytes = max(self.bytes, each.untyped_storage().nbytes())
+        return made
+
+
+def test_a_large_picture_is_looked_at_without_a_copy(face_mesh, acted):
+    picture = acted("P003", 0, 1600)
+    picture = torch.nn.functional.pad(picture, (800, 800, 800, 800), mode="replicate")
+    with Largest() as largest:
+        (face,) = face_mesh.find(picture)
+        cut_out(picture[None].__getitem__, [[face]], FRAMES["mini-128"])
+    assert 0 < largest.bytes < picture.numel() * 4 / 3
