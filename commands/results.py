@@ -18,8 +18,27 @@ def add(commands: Commands) -> None:
     sub.add_argument("--part", type=part_of, default=(1, 1), metavar="I/N", help="only the I-th of N parts, to "
                      "share the work; a run without it on the same folder writes the tables")  # fmt: skip
     sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--beside", nargs="*", choices=("painter", "warp", "classical"), default=["painter"], help="what "
+                     "draws every row as well: the painter alone, the photo's pixels without it, a classical swap "
+                     "(OpenCV); more can be added to results that are there")  # fmt: skip
+    sub.add_argument("--results", type=Path, nargs="+", default=[], metavar="DIR", help="folders of pictures that "
+                     "something else made of the rows, named as those in OUT/results: a column each")  # fmt: skip
     add_finishing(sub)
     sub.add_argument("--checkpoint", default="mini")
+
+    sub = commands.add(curves, "how results follow settings, and what parts are for; run it again to go on")
+    sub.add_argument("names", nargs="*", metavar="NAME", help="steps, scales, finishing, photos, sizes, angles, or, "
+                     "with a part left out, identities, expressions, backgrounds; all where none is named")  # fmt: skip
+    sub.add_argument("--out", type=Path, default=Path("output/curves"))
+    sub.add_argument("--people", type=int, default=5, help="of openpeople, two results each in every setting")
+    sub.add_argument("--part", type=part_of, default=(1, 1), metavar="I/N", help="of N parts of the cases the I-th")
+
+    sub = commands.add(page, "write docs/results.md and the pages beside it anew", computes=False)
+    sub.add_argument("--openpeople", type=Path, metavar="DIR", help="what `evaluate` wrote of openpeople: take its "
+                     "numbers, and draw the pictures")  # fmt: skip
+    sub.add_argument("--take", nargs="+", default=[], metavar="NAME=DIR", help="likewise, without pictures: "
+                     "kept=output/evaluation_kept")  # fmt: skip
+    sub.add_argument("--curves", type=Path, metavar="DIR", help="what `curves` wrote")
 
     sub = commands.add(verify, "tell test people apart: verification, retrieval, drift with expression, by recogniser")
     sub.add_argument("--data", type=Path, required=True, nargs="+", help="prepared folders, for their test people")
@@ -86,8 +105,10 @@ def part_of(text: str) -> tuple[int, int]:
 
 
 def evaluate(args: argparse.Namespace) -> None:
+    from ..evaluation.judges.clip import find_clip
     from ..evaluation.judges.networks import find_judges
     from ..evaluation.results import evaluate as evaluation
+    from ..evaluation.results.fingerprint import fingerprint
     from ..evaluation.results.tables import write_reports
     from ..models import DiffSFSR
     from ..training.progress import shown
@@ -95,15 +116,56 @@ def evaluate(args: argparse.Namespace) -> None:
     given, wish = (args.identities, args.expressions, args.backgrounds), wish_of(args)
     rows = evaluation.triples(*given, args.pairs, args.limit, args.seed)
     model, judges = DiffSFSR.load(args.checkpoint, device=device_of(args)), find_judges()
-    how = args.seed, judges, wish, args.painter == "model", args.part
+    others = {folder.name: folder for folder in args.results}
+    evaluation.check_given(others, rows)
+    how = args.seed, judges, wish, args.painter == "model", args.part, args.beside, others, find_clip()
     count = len(evaluation.in_part(rows, args.part))
     items = list(shown(evaluation.evaluate(model, rows, *given, args.out, *how), "results", count))
     if args.part[1] > 1:
         print(f"{count} of {len(rows)} rows are in {args.out}; run it without --part for the tables")
         return
     settings = {key: Path(str(value)).name for key, value in vars(args).items() if key not in ("run", "part")}
-    write_reports(args.out, settings, items, judges)
+    write_reports(args.out, settings, items, judges, fingerprint(args.checkpoint))
     print((args.out / "report.md").read_text())
+
+
+def curves(args: argparse.Namespace) -> None:
+    from ..evaluation.judges.networks import Judges
+    from ..evaluation.results import curves
+    from ..evaluation.results.ablations import ABLATIONS
+    from ..evaluation.results.cases import Cast
+    from ..evaluation.results.fingerprint import fingerprint
+    from ..models import DiffSFSR
+
+    known = curves.WAYS | ABLATIONS
+    if unknown := set(args.names) - set(known):
+        raise ValueError(f"got {', '.join(sorted(unknown))}, want some of {', '.join(known)}")
+    cast = Cast(DiffSFSR.load("mini", device=device_of(args)), Judges.load())
+    for name in args.names or known:
+        items = curves.measure(cast, name, known[name], args.out, args.people, args.part)
+        curves.write(args.out, name, items, fingerprint(retouched=name in curves.WAYS))
+        means = curves.summarise(items)
+        print("\n".join(["", f"{name}: {known[name].title}", *curves.table(means), curves.choice(known[name], means)]))
+
+
+def page(args: argparse.Namespace) -> None:
+    from ..evaluation.results import page as pages
+
+    sources = [name.partition("=") for name in args.take]
+    if wrong := ["".join(parts) for parts in sources if not (parts[0] and parts[2])]:
+        raise ValueError(f"got --take {wrong[0]}, want NAME=DIR, such as kept=output/evaluation_kept")
+    sources = {name: Path(folder) / "report.csv" for name, _, folder in sources}
+    if args.openpeople:
+        sources["openpeople"] = args.openpeople / "report.csv"
+    if args.curves:
+        sources |= {f"curves/{path.stem}": path for path in sorted(args.curves.glob("*.csv"))}
+    for name, source in sources.items():
+        pages.take(source, name)
+    if args.openpeople:
+        from ..evaluation.results.pictures import draw
+
+        draw(args.openpeople)
+    print("changed: " + (", ".join(pages.renew()) or "nothing"))
 
 
 def verify(args: argparse.Namespace) -> None:

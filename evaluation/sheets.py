@@ -14,6 +14,7 @@ CROP = 512  # side of a result's face, pixels
 GAP, CAPTION = 8, 30
 SMALL = (CROP - 2 * CAPTION - GAP) // 2  # side of what went into it
 ROOM = 1.6  # side of the square that is shown / side of the face in it
+SIDE = 320  # of each picture of a sheet of rows
 CELL, MOST = 208, 40  # of a sheet of many results: side of a picture, and so many lines at most
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom, pixels
@@ -92,3 +93,25 @@ def draw_results(path: Path, model: DiffSFSR, sources: Sequence[tuple[Path, Path
             x = number // half * (long * CELL + 2 * GAP) + place * CELL
             sheet.paste(cell, (x, number % half * CELL))
     save_generated(path, sheet, model.config.name)
+
+
+def draw_rows(path: Path, rows: Sequence[Row], across: int, name: str) -> None:
+    """Write a sheet of what went into results and what came out: selfie, expression, scene, result, as large each.
+
+    across  so many rows beside each other; name: of the model
+    """
+    lines = -(-len(rows) // across)
+    sheet = Image.new("RGB", (across * (4 * SIDE + GAP) - GAP, lines * (SIDE + CAPTION)), "white")
+    for number, row in enumerate(rows):
+        left, top = number % across * (4 * SIDE + GAP), number // across * (SIDE + CAPTION)
+        cells = {
+            "selfie": draw_cell(row.selfie, row.selfie_box, SIDE),
+            row.label: row.reference.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS),
+            "scene": draw_cell(row.background, row.background_box, SIDE),
+            "result": draw_cell(row.result, row.background_box, SIDE),
+        }
+        for place, (caption, picture) in enumerate(cells.items()):
+            sheet.paste(picture, (left + place * SIDE, top + CAPTION))
+            middle = left + (place + 0.5) * SIDE, top + CAPTION / 2
+            ImageDraw.Draw(sheet).text(middle, caption, "black", ImageFont.load_default(18), "mm")
+    save_generated(path, sheet, name)

@@ -44,6 +44,11 @@ class Clip(nn.Module):
         return F.normalize(self.tower(((x + 1) / 2 - mean) / std).image_embeds, dim=-1)
 
 
+def find_clip() -> Clip | None:
+    """The judge of realism, or None where it is not installed."""
+    return Clip.load() if FILE.is_file() else None
+
+
 def read_weights(path: Path) -> dict[str, Tensor]:
     """transformers' names -> weights, out of a graph whose matrices are whole numbers with a scale and a zero."""
     import onnx

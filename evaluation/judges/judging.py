@@ -10,10 +10,11 @@ from ...models.encoders import Encoders
 from ...models.faces.mesh import BLENDSHAPES, Face
 from ...models.pictures import read_picture
 from ...training.progress import shown
-from .networks import RATIOS, SAME_PERSON, Judges, Verdict
+from .networks import RATIOS, SAME_COSINE, SAME_PERSON, Judges, Verdict
 
+SECOND = ("judge2_cosine", "judge2_same", "judge2_top1", "judge2_nearer_than_background")  # by the second recogniser
 JUDGED = ("judge_distance", "judge_same", "judge_top1", "judge_nearer_than_background", "judge_ratio_error",
-          "judge_emotion_same", "judge_pose_error_deg")  # fmt: skip
+          "judge_emotion_same", "judge_pose_error_deg", *SECOND)  # fmt: skip
 # which blendshapes of the wanted code should move a ratio, and which way
 ACTIONS = {
     "mouth_open": {"jawOpen": 1},
@@ -47,7 +48,8 @@ class Panel:
 
         found   the face in the result; before: the same place in the background picture
         who     the identity's file name; what: the expression's, or a label
-        returns JUDGED, less the two on expression if the expression is a label, which no judge has seen;
+        returns JUDGED, less the two on expression if the expression is a label, which no judge has seen, and those of
+                SECOND, by its cosine, where the second recogniser is missing;
                 judge_ratio_error: mean absolute difference of RATIOS; judge_pose_error_deg: of yaw, pitch and roll
         """
         distances = (self.gallery - found.identity).norm(dim=-1)
@@ -61,6 +63,12 @@ class Panel:
             "judge_nearer_than_background": float(wanted < (before.identity - found.identity).norm()),
             "judge_pose_error_deg": round(float(turn.abs().mean()), 3),
         }
+        if found.second is not None:
+            cosines = torch.stack([person.second for person in self.people.values()]) @ found.second
+            own = float(cosines[place])
+            nearer = own > float(before.second @ found.second)
+            by_second = own, own > SAME_COSINE, int(cosines.argmax()) == place, nearer
+            values |= {name: round(float(value), 4) for name, value in zip(SECOND, by_second, strict=True)}
         if what in self.expressions:
             example = self.expressions[what]
             values["judge_ratio_error"] = round(float((found.ratios - example.ratios).abs().mean()), 4)

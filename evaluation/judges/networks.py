@@ -1,4 +1,4 @@
-"""Judges that took no part in making a result: face-api.js's landmarks and expressions, dlib's recogniser.
+"""Judges that took no part in making a result: face-api.js's landmarks and expressions, two recognisers.
 
 Where a face is, they are told by a Face of the mesh; everything else they read from the pixels. How the crops are cut
 follows face-api.js and dlib, except that a tilted face is set upright first (ours); ratios and head pose are ours.
@@ -16,9 +16,13 @@ from torch import Tensor, nn
 from ...models.faces.mesh import MEAN_FACE, Face
 from ...models.frames import Frame, align, crop, invert, transform
 from .face_api import EMOTIONS, DlibRecogniser, FaceReader, load
+from .faceplugin import FILE as SECOND
+from .faceplugin import SecondRecogniser
 
 FOLDER = Path(__file__).resolve().parents[2] / ".judges" / "package" / "model"  # `make judges` fills it
 SAME_PERSON = 0.6  # dlib's threshold
+# the second judge's: of 87,611 pairs of photos of two test people .0008 have more, of 379 of one person .987
+SAME_COSINE = 0.35
 RATIOS = ("mouth_open", "mouth_width", "mouth_corners_up", "eye_open", "brow_height")
 ROOM = 1.2  # side of the judges' square / longer side of the face's points; face-api.js's padding
 
@@ -40,6 +44,7 @@ class Verdict:
     points: Tensor  # (68, 2) picture pixels, in iBUG's order
     ratios: Tensor  # (5,) in the order of RATIOS; parts of the distance between the outer corners of the eyes
     pose: Tensor  # (3,) yaw, pitch, roll in degrees, signs as in face_mesh.Face
+    second: Tensor | None = None  # (512,) who it is for the second judge, a unit vector; None where it is missing
 
     @property
     def emotion(self) -> str:
@@ -47,21 +52,28 @@ class Verdict:
 
 
 class Judges(nn.Module):
-    def __init__(self, recogniser: nn.Module, expression: nn.Module, landmarks: nn.Module):
+    def __init__(
+        self,
+        recogniser: nn.Module,
+        expression: nn.Module,
+        landmarks: nn.Module,
+        second: SecondRecogniser | None = None,
+    ):
         super().__init__()
-        self.recogniser, self.expression, self.landmarks = recogniser, expression, landmarks
+        self.recogniser, self.expression, self.landmarks, self.second = recogniser, expression, landmarks, second
         mean = load_file(MEAN_FACE)["points"].float()[list(RIGID.values())]  # (13, 3)
         self.register_buffer("mean_face", mean - mean.mean(0), persistent=False)
 
     @classmethod
-    def load(cls, folder: Path = FOLDER) -> "Judges":
-        """folder: `model` of the unpacked npm package @vladmandic/face-api."""
+    def load(cls, folder: Path = FOLDER, second: Path = SECOND) -> "Judges":
+        """folder: `model` of the unpacked npm package @vladmandic/face-api; second: the second recogniser's file."""
         if not folder.is_dir():
             raise FileNotFoundError(f"no judges in {folder}; run `make judges` (it needs npm)")
         return cls(
             load(DlibRecogniser(), folder, "face_recognition"),
             load(FaceReader(7), folder, "face_expression"),
             load(FaceReader(136), folder, "face_landmark_68"),
+            SecondRecogniser(second) if second.is_file() else None,
         )
 
     @torch.inference_mode()
@@ -80,6 +92,7 @@ class Judges(nn.Module):
             points=points,
             ratios=_ratios(points, scale * (self.mean_face[-1] - self.mean_face[-4]).norm()),
             pose=pose,
+            second=None if self.second is None else self.second(pixels, points),
         )
 
     def _pose(self, points: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...models.appearance.bands import blur
 from ...models.codes import Background, Expression, Identity
+from ...models.compositing import FEATHER, feather
 from ...models.expression.library import MOVING
 from ...models.faces.mesh import Face
 from ...models.frames import crop, transform
@@ -15,11 +17,12 @@ from ...models.pipeline import DiffSFSR
 from .report import against, code_of, face_at
 
 METRICS = ("identity_cosine", "identity_top1", "nearer_than_background", "expression_correlation", "expression_error",
-           "pose_error_deg", "face_found", "changed_outside", "detail", "detail_near_scene")  # fmt: skip
+           "pose_error_deg", "face_found", "changed_outside", "detail", "detail_near_scene", "seams")  # fmt: skip
 SIDE = 512  # of the crop that detail is read in, whatever the checkpoint's frame is, pixels
 BOX = 7  # what a mean over so many pixels takes away is detail
 WITHIN = -0.1  # by this part a face is shrunk, so that its outline and hair beside it are no detail of it
 NEAR = (0.7, 1.3)  # detail that is near the scene's
+STEP = 2.0  # pixels by which a picture is softened before a seam is looked for: finer ones are detail
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,9 @@ class Look:
     face: Face | None
     code: Tensor | None  # (1, D) who it is
     detail: float
+    seam: float
     changed: float  # outside of the mask, 8-bit steps
+    crop: Tensor  # (3, SIDE, SIDE) in [-1, 1], around the face
 
     @property
     def face_in(self) -> tuple[Tensor, Face | None]:
@@ -40,10 +45,11 @@ class Look:
     def at(cls, model: DiffSFSR, picture: Tensor, background: Background) -> "Look":
         """picture (3, H, W) in [-1, 1], of the background's size"""
         face = face_at(model.encoders.mesh.find(picture.to(model.encoders.device)), background)
-        changed = changed_outside(picture, background)
+        around = crop(picture[None].cpu(), _matrix(background), SIDE)
+        values = seam(around, background), changed_outside(picture, background), around[0]
         if face is None:
-            return cls(picture, None, None, 0.0, changed)
-        return cls(picture, face, code_of(model, picture, face), detail(picture, face, background), changed)
+            return cls(picture, None, None, 0.0, *values)
+        return cls(picture, face, code_of(model, picture, face), detail(around, face, background), *values)
 
 
 def measure(
@@ -73,20 +79,39 @@ def measure(
         "expression_correlation": round(float(torch.corrcoef(pair)[0, 1]), 4),
         "detail": round(ratio, 4),
         "detail_near_scene": float(NEAR[0] <= ratio <= NEAR[1]),
+        "seams": round(look.seam / max(before.seam, 1e-6), 4),
     }
     return {key: values.get(key) for key in METRICS}
 
 
-def detail(picture: Tensor, face: Face, background: Background) -> float:
-    """Standard deviation of what a box of BOX pixels takes away of the grey inside the face, in the crop of SIDE.
+def detail(around: Tensor, face: Face, background: Background) -> float:
+    """Standard deviation of what a box of BOX pixels takes away of the grey inside the face.
 
-    picture (3, H, W) in [-1, 1], of the background's size
+    around  (1, 3, SIDE, SIDE) in [-1, 1]: a picture of the background's size, cut out as its face is
     """
-    matrix = background.matrix[:1] * (SIDE / background.mask.shape[-1])
-    grey = crop(picture[None].cpu(), matrix, SIDE).mean(1, keepdim=True)
+    grey = around.mean(1, keepdim=True)
     fine = grey - F.avg_pool2d(F.pad(grey, [BOX // 2] * 4, mode="reflect"), BOX, 1)
-    inside = face_mask(transform(face.points[None, :, :2].cpu(), matrix).expand(1, -1, -1), SIDE, WITHIN, 0, 0) > 0
+    points = transform(face.points[None, :, :2].cpu(), _matrix(background))
+    inside = face_mask(points.expand(1, -1, -1), SIDE, WITHIN, 0, 0) > 0
     return float(fine[inside].std()) if inside.sum() > 1 else 0.0
+
+
+def seam(around: Tensor, background: Background) -> float:
+    """Mean size of the grey's gradient across the border where faces fade into their pictures; around: as for detail().
+
+    Weighted by how steeply they fade, so that what pasting adds counts as it does in the picture.
+    """
+    soft = feather(background.mask[:1].cpu(), FEATHER * background.mask.shape[-1])
+    soft = blur(F.interpolate(soft, size=(SIDE, SIDE), mode="bilinear", align_corners=False), STEP)
+    grey = blur(around.mean(1, keepdim=True), STEP)
+    border, found = (torch.cat(torch.gradient(x[0], dim=(1, 2))) for x in (soft, grey))
+    steepness = border.norm(dim=0)
+    return float((border * found).sum(0).abs().sum() / steepness.sum().clamp(min=1e-9))
+
+
+def _matrix(background: Background) -> Tensor:
+    """(1, 2, 3): picture pixels to those of the crop of SIDE."""
+    return background.matrix[:1].cpu() * (SIDE / background.mask.shape[-1])
 
 
 def changed_outside(picture: Tensor, background: Background) -> float:

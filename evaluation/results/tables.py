@@ -1,33 +1,75 @@
-"""Means with their intervals, and correlations, of what was measured: report.json and report.md (ours)."""
+"""Means with their intervals, and correlations, of what was measured: report.json, report.md and report.csv (ours)."""
 
+import csv
 import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from ..judges.judging import JUDGED, correlations
-from ..judges.networks import Judges
+from ..judges.networks import RATIOS, Judges
 from .measures import METRICS
+from .methods import BESIDE, RANDOM, RESULT, UNCHANGED
+from .realism import spread
 
-COLUMNS = ("result", "appearance 0", "unchanged", "random")
 BY_WORD = ("expression_correlation", "judge_distance", "detail", "detail_near_scene")
+REALISM, RATIO_CORRELATION = "realism", "judge_ratio_correlation"  # of all results of a column together
+ALL = (*METRICS, *JUDGED, RATIO_CORRELATION, REALISM, "seconds")
 RESAMPLES = 2000
 
 
-def summarise(items: list[dict]) -> dict[str, dict[str, list[float]]]:
-    """For each of COLUMNS, of each metric: mean, and the ends of its 95 % interval."""
-    table: dict[str, dict[str, list[float]]] = {}
-    for which in COLUMNS:
-        table[which] = {}
-        for metric in METRICS + JUDGED:
-            found = [(item["identity"], item[which].get(metric)) for item in items if which in item]
-            found = [(person, value) for person, value in found if value is not None]
-            if found:
-                table[which][metric] = [round(value, 4) for value in interval(*zip(*found, strict=True))]
-    return table
+@dataclass(frozen=True)
+class Mean:
+    """A column's mean of a metric, with the ends of its 95 % interval over people."""
+
+    column: str
+    metric: str
+    mean: float
+    low: float | None  # None where there is none
+    high: float | None
+    results: int
+
+    def __str__(self) -> str:
+        interval = "" if self.low is None else f" ({self.low:.3f} to {self.high:.3f})"
+        return f"{self.mean:.3f}{interval}"
 
 
-def interval(people: list[str], values: list[float]) -> tuple[float, float, float]:
+def columns_of(items: list[dict]) -> list[str]:
+    """Methods in the order in which tables show them."""
+    known = [RESULT, *BESIDE.values()]
+    others = {key for item in items for key, value in item.items() if isinstance(value, dict)}
+    others -= {*known, UNCHANGED, RANDOM, "photo"}
+    order = [*known, *sorted(others), UNCHANGED, RANDOM]
+    return [column for column in order if any(column in item for item in items)]
+
+
+def summarise(items: list[dict]) -> list[Mean]:
+    """Every metric of ALL that a column has; columns in their order, metrics in theirs."""
+    return [mean for column in columns_of(items) for mean in _means(items, column)]
+
+
+def _means(items: list[dict], column: str) -> Iterator[Mean]:
+    for metric in ALL:
+        found = [(item["identity"], item[column].get(metric)) for item in items if column in item]
+        found = [(person, value) for person, value in found if value is not None]
+        if found:
+            yield Mean(column, metric, *(round(x, 4) for x in interval(*zip(*found, strict=True))), len(found))
+    rows = [item for item in items if item.get(column, {}).get("judge_ratios")]
+    if len(correlations(rows, column)) == len(RATIOS):
+        mean = sum(correlations(rows, column).values()) / len(RATIOS)
+        yield Mean(column, RATIO_CORRELATION, round(mean, 4), None, None, len(rows))
+    rows = [item for item in items if item.get(column, {}).get("clip")]
+    scenes = {item["background"]: item[UNCHANGED]["clip"] for item in items if item.get(UNCHANGED, {}).get("clip")}
+    if column != UNCHANGED and len(rows) > 1 and len(scenes) > 1:
+        vectors, real = torch.tensor([row[column]["clip"] for row in rows]), torch.tensor(list(scenes.values()))
+        found = spread(vectors, [row["identity"] for row in rows], real)
+        yield Mean(column, REALISM, *(round(x, 4) for x in found), len(rows))
+
+
+def interval(people: Sequence[str], values: Sequence[float]) -> tuple[float, float, float]:
     """Mean over all values, and its 95 % percentile bootstrap interval over people, whose values belong together."""
     names = sorted(set(people))
     sums, counts = np.zeros(len(names)), np.zeros(len(names))
@@ -43,7 +85,7 @@ def by_word(items: list[dict]) -> dict[str, list[str]]:
     """Of the expressions that several results have: their means over BY_WORD."""
     words: dict[str, list[dict]] = {}
     for item in items:
-        words.setdefault(item["expression"], []).append(item["result"])
+        words.setdefault(item["expression"], []).append(item[RESULT])
     found = {}
     for word, results in words.items():
         if len(results) > 2:
@@ -53,40 +95,75 @@ def by_word(items: list[dict]) -> dict[str, list[str]]:
     return found
 
 
-def write_reports(out: Path, settings: dict, items: list[dict], judges: Judges | None = None) -> None:
-    """report.json (settings, items, means, correlations) and report.md (the same as tables)."""
+def markdown(means: list[Mean]) -> Iterator[str]:
+    """A table, a metric a line, a column each method."""
+    cells = {(mean.metric, mean.column): str(mean) for mean in means}
+    columns = list(dict.fromkeys(mean.column for mean in means))
+    yield f"| metric | {' | '.join(f'{column} (95 %)' for column in columns)} |"
+    yield "|---" * (1 + len(columns)) + "|"
+    for metric in ALL:
+        if any((metric, column) in cells for column in columns):
+            yield f"| {metric} | {' | '.join(cells.get((metric, column), '-') for column in columns)} |"
+
+
+def ratios_markdown(found: dict[str, dict[str, float]]) -> Iterator[str]:
+    """found: from correlations(), by column"""
+    yield from ("Correlation of the action wanted and what the judges' landmarks show:", "")
+    yield f"| ratio | {' | '.join(found)} |"
+    yield "|---" * (1 + len(found)) + "|"
+    for name in found[RESULT]:
+        yield f"| {name} | {' | '.join(str(values.get(name, '-')) for values in found.values())} |"
+
+
+def write_means(path: Path, means: Iterable[Mean], note: str) -> None:
+    """A CSV, after a line with a note."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        file.write(f"# {note}\n")
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(field.name for field in fields(Mean))
+        for mean in means:
+            writer.writerow("" if value is None else value for value in astuple(mean))
+
+
+def read_means(path: Path) -> tuple[list[Mean], str]:
+    """What write_means wrote: the means and the note."""
+    with open(path, newline="", encoding="utf-8") as file:
+        note = file.readline().removeprefix("#").strip()
+        rows = list(csv.DictReader(file))
+    ends = [[float(row[end]) if row[end] else None for end in ("low", "high")] for row in rows]
+    found = [
+        Mean(row["column"], row["metric"], float(row["mean"]), *end, int(row["results"]))
+        for row, end in zip(rows, ends, strict=True)
+    ]
+    return found, note
+
+
+def write_reports(out: Path, settings: dict, items: list[dict], judges: Judges | None = None, note: str = "") -> None:
+    """report.json (settings, items, means, correlations), report.md (tables), report.csv (the means, after a note)."""
     means = summarise(items)
-    found = {which: correlations(items, which) for which in (*COLUMNS, "photo")}
+    found = {which: correlations(items, which) for which in (*columns_of(items), "photo")}
     found = {which: values for which, values in found.items() if values}
     by = {
         "own networks (they also condition the model) and pixels": list(METRICS),
-        "judges: dlib's recogniser, face-api's expressions and landmarks": list(JUDGED) if judges else "not installed",
+        "judges: two recognisers, face-api's expressions and landmarks": list(JUDGED) if judges else "not installed",
     }
-    report = {"settings": settings, "metrics": by, "items": items, "means": means, "correlations": found}
+    table = {column: {} for column in columns_of(items)}
+    for mean in means:
+        table[mean.column][mean.metric] = [mean.mean, mean.low, mean.high]
+    report = {"settings": settings, "metrics": by, "items": items, "means": table, "correlations": found}
     (out / "report.json").write_text(json.dumps(report, indent=1))
-    text = f"{len(items)} results of {len({item['identity'] for item in items})} people, over whom the intervals are. "
+    people = len({item["identity"] for item in items})
+    write_means(out / "report.csv", means, f"{note}; {len(items)} results of {people} people")
+    text = f"{len(items)} results of {people} people, over whom the intervals are. "
     if judges is None:
-        text += "Read with the pack's own networks. Left out, because they are not installed: the judges (dlib's "
-        text += "recogniser, face-api's expressions and landmarks); `make judges` fetches them.\n\n"
+        text += "Read with the pack's own networks. Left out, because they are not installed: the judges (two "
+        text += "recognisers, face-api's expressions and landmarks); `make judges` fetches them.\n\n"
     else:
-        text += (
-            "Metrics that begin with judge_ are by judges that took no part in conditioning or training; the others "
-        )
+        text += "Metrics that begin with judge are by judges that took no part in conditioning or training; the others "
         text += "by the pack's own networks.\n\n"
-    lines = [f"| metric | {' | '.join(f'{which} (95 %)' for which in COLUMNS)} |", "|---" * (1 + len(COLUMNS)) + "|"]
-    for metric in METRICS + (JUDGED if judges else ()):
-        if not any(metric in means[which] for which in COLUMNS):
-            continue
-        cells = [
-            "{:.3f} ({:.3f} to {:.3f})".format(*means[which][metric]) if metric in means[which] else "-"
-            for which in COLUMNS
-        ]
-        lines.append(f"| {metric} | {' | '.join(cells)} |")
-    if "result" in found:
-        lines += ["", "Correlation of the action wanted and what the judges' landmarks show:", ""]
-        lines += [f"| ratio | {' | '.join(found)} |", "|---" * (1 + len(found)) + "|"]
-        for name in found["result"]:
-            lines.append(f"| {name} | {' | '.join(str(values.get(name, '-')) for values in found.values())} |")
+    lines = list(markdown(means))
+    if RESULT in found:
+        lines += ["", *ratios_markdown(found)]
     if words := by_word(items):
         lines += ["", "Means of the results by expression:", ""]
         lines += [f"| expression | {' | '.join(BY_WORD)} |", "|---" * (1 + len(BY_WORD)) + "|"]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from diffsfsr.evaluation.judges.judging import ACTIONS, JUDGED, Panel, correlations, judged, wanted_actions
+from diffsfsr.evaluation.judges.judging import ACTIONS, JUDGED, SECOND, Panel, correlations, judged, wanted_actions
 from diffsfsr.evaluation.judges.networks import RATIOS, Verdict
 from diffsfsr.models.codes import Expression
 from diffsfsr.models.faces.mesh import BLENDSHAPES
@@ -12,8 +12,9 @@ from diffsfsr.models.faces.mesh import BLENDSHAPES
 
 def verdict(axis: int, emotion: int = 0) -> Verdict:
     return Verdict(
-        torch.eye(128)[axis], torch.eye(7)[emotion], torch.zeros(68, 2), torch.full((5,), 0.1), torch.zeros(3)
-    )
+        torch.eye(128)[axis], torch.eye(7)[emotion], torch.zeros(68, 2), torch.full((5,), 0.1), torch.zeros(3),
+        torch.eye(512)[axis],
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -33,6 +34,7 @@ def test_a_perfect_result(panel):
     assert values == {
         "judge_distance": 0, "judge_same": 1, "judge_top1": 1, "judge_nearer_than_background": 1,
         "judge_ratio_error": 0, "judge_emotion_same": 1, "judge_pose_error_deg": 0,
+        "judge2_cosine": 1, "judge2_same": 1, "judge2_top1": 1, "judge2_nearer_than_background": 1,
     }  # fmt: skip
 
 
@@ -44,6 +46,7 @@ def test_the_unchanged_picture(panel):
         "judge_distance": pytest.approx(2**0.5, abs=1e-4), "judge_same": 0, "judge_top1": 0,
         "judge_nearer_than_background": 0, "judge_ratio_error": pytest.approx(0.2), "judge_emotion_same": 0,
         "judge_pose_error_deg": 0,
+        "judge2_cosine": 0, "judge2_same": 0, "judge2_top1": 0, "judge2_nearer_than_background": 0,
     }  # fmt: skip
 
 
@@ -51,6 +54,12 @@ def test_pose_errors_go_round_the_circle(panel):
     found = replace(verdict(1), pose=torch.tensor([10.0, 0.0, 179.0]))
     before = replace(verdict(5), pose=torch.tensor([4.0, 0.0, -179.0]))
     assert panel.measure(found, before, "1.jpg", "joy")["judge_pose_error_deg"] == pytest.approx(8 / 3, abs=1e-3)
+
+
+def test_without_a_second_recogniser_its_numbers_are_left_out(panel):
+    panel.people = {name: replace(person, second=None) for name, person in panel.people.items()}
+    values = panel.measure(replace(verdict(1, 1), second=None), verdict(5), "1.jpg", "happy.jpg")
+    assert set(values) == set(JUDGED) - set(SECOND)
 
 
 def test_labels_have_no_example_and_lost_faces_no_numbers(panel):

@@ -1,38 +1,26 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
-from diffsfsr.evaluation.judges.judging import JUDGED
-from diffsfsr.evaluation.results.evaluate import Triple, evaluate, file_names, in_part, triples
-from diffsfsr.evaluation.results.measures import METRICS, NEAR, Look, detail
+from diffsfsr.evaluation.judges.judging import JUDGED, SECOND
+from diffsfsr.evaluation.results.evaluate import Triple, check_given, evaluate, file_names, in_part, triples
+from diffsfsr.evaluation.results.measures import METRICS, NEAR, Look, detail, seam
+from diffsfsr.evaluation.results.methods import classical, read_given
 from diffsfsr.evaluation.results.report import code_of
-from diffsfsr.evaluation.results.tables import interval, write_reports
-from diffsfsr.models.encoders import Encoders
-from diffsfsr.models.expression.library import ExpressionLibrary
-from diffsfsr.models.faces.mesh import FaceMesh
-from diffsfsr.models.faces.task_file import find_task_file
-from diffsfsr.models.identity.recogniser import Recogniser
-from diffsfsr.models.network.autoencoder import build_autoencoder
-from diffsfsr.models.network.checkpoint import ASSETS
-from diffsfsr.models.network.config import mini
-from diffsfsr.models.network.denoiser import Denoiser
-from diffsfsr.models.pictures import to_pil
+from diffsfsr.evaluation.results.tables import (
+    columns_of,
+    interval,
+    read_means,
+    summarise,
+    write_means,
+    write_reports,
+)
+from diffsfsr.models.compositing import FEATHER, feather, paste_faces
+from diffsfsr.models.pictures import read_picture, to_pil
 from diffsfsr.models.pipeline import DiffSFSR
-
-
-@pytest.fixture(scope="module")
-def model() -> DiffSFSR:
-    """Tiny and untrained: it draws no faces."""
-    torch.manual_seed(0)
-    config = mini(recognisers=("small",), identity_size=16, latent_channels=4, widths=(32, 64), layers=1, heads=2,
-                  context=32, autoencoder_widths=(32, 32, 32, 32))  # fmt: skip
-    recogniser = Recogniser((8, 8, 8, 8), (1, 1, 1), 16)
-    library = ExpressionLibrary.load(ASSETS / "expressions.json")
-    encoders = Encoders(config, FaceMesh.load(find_task_file()), {"small": recogniser}, library)
-    parts = encoders, Denoiser(config), build_autoencoder((32,) * 4, 1, 4, 1.0)
-    return DiffSFSR(*(part.eval().requires_grad_(False) for part in parts))
 
 
 @pytest.fixture(scope="module")
@@ -104,13 +92,14 @@ def test_without_judges_they_are_left_out_and_named(model, folders, tmp_path):
     report, text = run(model, folders, [Triple("ben.png", "joy", "scene.png")], tmp_path, None)
     assert (tmp_path / "results" / "ben__joy__scene.png").is_file()
     item = report["items"][0]
-    assert set(item["result"]) == set(item["appearance 0"]) == set(item["unchanged"]) == {*METRICS, "wanted"}
+    assert set(item["result"]) == set(item["appearance 0"]) == {*METRICS, "wanted", "seconds"}
+    assert set(item["unchanged"]) == {*METRICS, "wanted"}
     assert item["unchanged"]["detail"] == item["unchanged"]["detail_near_scene"] == 1
     assert "random" not in item  # there is no other row to take a wish from
     assert item["unchanged"]["face_found"] == 1 and item["unchanged"]["changed_outside"] == 0
     assert item["result"]["changed_outside"] == 0
     assert "not installed" in text and "make judges" in text and "judge_same" not in text
-    assert report["metrics"]["judges: dlib's recogniser, face-api's expressions and landmarks"] == "not installed"
+    assert report["metrics"]["judges: two recognisers, face-api's expressions and landmarks"] == "not installed"
 
 
 def test_rows_that_are_there_are_not_drawn_again(model, folders, tmp_path):
@@ -140,14 +129,80 @@ def test_parts_share_the_rows_and_come_together(model, folders, tmp_path):
             in_part(rows, wrong)
 
 
+def test_methods_are_added_to_rows_that_are_there(model, folders, tmp_path):
+    rows = [Triple("ben.png", "joy", "scene.png")]
+    given = model, rows, folders["identities"], "labels", folders["backgrounds"], tmp_path
+    first = list(evaluate(*given, seed=0, paint=False))[0]
+    drawn = tmp_path / "results" / "ben__joy__scene.png"
+    before = drawn.stat().st_mtime_ns
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    shutil.copyfile(folders["backgrounds"] / "scene.png", theirs / drawn.name)
+    how = {"seed": 0, "paint": False, "beside": ["painter", "warp", "classical"], "others": {"theirs": theirs}}
+    item = list(evaluate(*given, **how))[0]
+    assert drawn.stat().st_mtime_ns == before and item["result"] == first["result"]
+    assert "appearance 0" not in item  # no painter was wanted
+    assert item["theirs"]["identity_cosine"] == item["unchanged"]["identity_cosine"]  # it is the scene itself
+    assert item["theirs"]["seams"] == 1 and "seconds" not in item["theirs"]
+    assert item["warp"]["identity_cosine"] == pytest.approx(item["result"]["identity_cosine"], abs=1e-3)
+    assert {path.parent.name for path in (tmp_path / "faces").rglob("*.png")} == {"warp", "classical"}
+    assert list(evaluate(*given, **how)) == [item]
+    means = summarise([item])
+    assert columns_of([item]) == ["result", "warp", "classical", "theirs", "unchanged"]
+    write_means(tmp_path / "means.csv", means, "weights small")
+    assert read_means(tmp_path / "means.csv") == (means, "weights small")
+
+
+def test_a_classical_swap_brings_the_person_and_keeps_the_scene(cell):
+    """P002's face in P001's picture, read with the bundled recognisers."""
+    whole = DiffSFSR.load("mini")
+    who, background = whole.identity([cell("P002", "Neutral")[0]]), whole.background(cell("P001", "Neutral")[0])
+    swapped = paste_faces(classical(who.appearances[0], background), background)[0]
+    look, before = (Look.at(whole, picture, background) for picture in (swapped, background.pictures[0]))
+    assert (look.code * who.code).sum() > (before.code * who.code).sum() + 0.5
+    assert look.changed == 0 and look.seam < 1.5 * before.seam
+
+
+def test_pictures_of_something_else_are_of_the_scenes_shape(model, folders, tmp_path):
+    background = model.background(read_picture(folders["backgrounds"] / "scene.png"))
+    size = background.pictures.shape[-1]
+    to_pil(background.pictures[0]).resize((2 * size, 2 * size)).save(tmp_path / "twice.png")
+    to_pil(background.pictures[0]).crop((0, 0, size, size // 2)).save(tmp_path / "half.png")
+    found = read_given(tmp_path, "twice", background)
+    assert found.shape == (3, size, size) and (found - background.pictures[0]).abs().mean() < 0.02
+    assert read_given(tmp_path, "none", background) is None
+    with pytest.raises(ValueError, match="want the whole scene"):
+        read_given(tmp_path, "half", background)
+    with pytest.raises(ValueError, match="found no picture of any row"):
+        check_given({"theirs": tmp_path}, [Triple("a.png", "joy", "scene.png")])
+    with pytest.raises(ValueError, match="would hide another column"):
+        check_given({"warp": tmp_path}, [Triple("a.png", "joy", "scene.png")])
+
+
 def test_detail_is_what_a_blur_takes_away(model, cell):
     picture = cell("P001", "Neutral")[0]
     background = model.background(picture)
     look = Look.at(model, picture, background)
     soft = F.avg_pool2d(F.pad(picture[None], [3] * 4, mode="reflect"), 7, 1)[0]
-    own, blurred = (detail(each, look.face, background) for each in (picture, soft))
-    assert own == look.detail and blurred / own < NEAR[0] / 2
-    assert detail(0.5 * picture, look.face, background) == pytest.approx(own / 2, rel=1e-3)
+    around, blurred = (Look.at(model, each, background).crop[None] for each in (picture, soft))
+    own = detail(around, look.face, background)
+    assert own == look.detail and detail(blurred, look.face, background) / own < NEAR[0] / 2
+    assert detail(0.5 * around, look.face, background) == pytest.approx(own / 2, rel=1e-3)
+
+
+def test_a_seam_is_a_step_at_the_border_and_nowhere_else(model, cell):
+    background = model.background(cell("P001", "Neutral")[0])
+    own = Look.at(model, background.pictures[0], background)
+    around = own.crop[None]
+    soft = feather(background.mask, FEATHER * background.mask.shape[-1])
+    soft = F.interpolate(soft, size=(512, 512), mode="bilinear", align_corners=False)
+    assert seam(around, background) == own.seam > 0
+    hard, softly, faint = (seam(around + x, background) for x in (0.5 * (soft > 0.5), 0.5 * soft, 0.1 * soft))
+    assert hard > softly > 1.3 * own.seam and faint < 1.2 * own.seam
+    noise = torch.randn(around.shape, generator=torch.Generator().manual_seed(0))
+    assert seam(around + 0.3 * noise * (soft == 1), background) < 1.2 * own.seam  # inside of the face, no seam
+    assert seam(torch.zeros_like(around), background) == 0
+    assert seam(around + 0.2, background) == pytest.approx(own.seam, rel=1e-4)
 
 
 def test_rows_of_one_person_belong_together():
@@ -161,7 +216,7 @@ def test_rows_of_one_person_belong_together():
 def test_judges_measure_beside_the_own_networks(model, folders, judges, tmp_path):
     rows = [Triple("anna.png", "smile.png", "scene.png"), Triple("ben.png", "joy", "scene.png")]
     report, text = run(model, folders, rows, tmp_path, judges)
-    assert all(f"| {metric} |" in text for metric in METRICS + JUDGED)
+    assert all(f"| {metric} |" in text for metric in METRICS + (JUDGED if judges.second else JUDGED[: -len(SECOND)]))
     anna, ben = (item["unchanged"] for item in report["items"])
     assert anna["judge_same"] == anna["judge_top1"] == 1  # it is her, with another face
     assert anna["judge_emotion_same"] == 0 and anna["judge_ratio_error"] > 0.03

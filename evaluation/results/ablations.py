@@ -1,0 +1,96 @@
+"""What parts of the paper's method are for, as far as the bundled weights tell: one is left out in drawing (ours).
+
+The weights were trained with all parts. What they do without one they have not learned, so a loss shows that they use
+it, not that a network trained without it would lose as much: docs/results.md says which claims need a training.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ...models.codes import Expression
+from ...models.masks import remove_face
+from ...models.network.sampling import ddim, noise_for, start
+from .cases import Case, Cast, Clock, Drawn, painted
+from .curves import FEW, Curve
+
+WORDS = 2  # a person, spread evenly over the clusters of the 135
+BASIC = {  # the word that stands for a cluster where there are no finer ones
+    "love": "love", "joy": "joy", "surprise": "surprise", "anger": "anger", "sadness": "sadness", "fear": "fear",
+}  # fmt: skip
+
+
+def identities(cast: Cast, case: Case) -> Iterator[Drawn]:
+    """The compound code, and each recogniser's part of it with nothing in the other's place."""
+    recognisers = cast.model.encoders.recognisers
+    parts = case.who.code.split(list(recognisers.sizes), dim=-1)
+    codes = {"compound": case.who.code}
+    for i, name in enumerate(recognisers.names):
+        alone = [part if i == j else torch.zeros_like(part) for j, part in enumerate(parts)]
+        codes[f"{name} alone"] = torch.cat(alone, -1)
+    for name, code in codes.items():
+        crops, took = painted(cast.model, replace(case, who=replace(case.who, code=code)), steps=FEW)
+        yield Drawn(name, crops, took)
+
+
+def expressions(cast: Cast, case: Case) -> Iterator[Drawn]:
+    """The word itself, the one word of its cluster, and neutral; all measured against the word."""
+    library = cast.model.encoders.library
+    codes = {
+        "one of 135 words": case.what,
+        "one of 6 words": cast.model.expression(BASIC[library.cluster(case.label)]),
+        "neutral": Expression(torch.zeros_like(case.what.code)),
+    }
+    for name, what in codes.items():
+        crops, took = painted(cast.model, replace(case, what=what), steps=FEW)
+        yield Drawn(name, crops, took)
+
+
+def words(cast: Cast, people: int) -> Iterable[Case]:
+    """WORDS a person, none of them the one that stands for its cluster."""
+    library = cast.model.encoders.library
+    ordered = sorted(library.labels, key=lambda label: (library.cluster(label), label))
+    fine = [label for label in ordered if label not in BASIC.values()]
+    count = WORDS * people
+    chosen = [fine[i * len(fine) // count] for i in range(count)]
+    for number, case in enumerate(cast.cases(people, ("joy",))):
+        for label in chosen[WORDS * number : WORDS * (number + 1)]:
+            yield replace(case, label=label, what=cast.model.expression(label))
+
+
+@torch.inference_mode()
+def backgrounds(cast: Cast, case: Case) -> Iterator[Drawn]:
+    """The scene given to the network, or only blended in at each step outside of the mask (as DiffSwap does)."""
+    model = cast.model
+    whole = model.encode(case.background.crop)
+    tokens = model.encoders.tokens(case.who, case.what, case.background)
+    given = model.planes(case.background)
+    grey = remove_face(case.background.crop, torch.ones_like(case.background.mask))
+    without = given | ({"background": model.encode(grey)} if "background" in given else {})
+    keep = F.interpolate(case.background.mask, size=whole.shape[-2:], mode="area") > 0
+    ways = ("given", given, False), ("given and blended", given, True), ("blended", without, True)
+    for name, planes, blend in ways:
+        clock = Clock()
+        noise = noise_for([0], tuple(whole.shape[1:]))
+        predict = model.guided(tokens, planes, 2.0, 2.0)
+
+        def blended(z: Tensor, t: Tensor, predict=predict, blend=blend, noise=noise) -> tuple[Tensor, Tensor]:
+            if not blend:
+                return predict(z, t)
+            z = torch.where(keep, z, model.schedule.noisy(whole, noise, t))
+            z0, found = predict(z, t)
+            return torch.where(keep, z0, whole), torch.where(keep, found, noise)
+
+        for step in ddim(blended, start(noise, whole, model.schedule), model.schedule, FEW):
+            z = step.z
+        yield Drawn(name, model.decode(z), clock())
+
+
+ABLATIONS = {
+    "identities": Curve(f"compound identity code, appearance 0, {FEW} steps", identities),
+    "expressions": Curve(f"fine words against coarse ones, appearance 0, {FEW} steps", expressions, cases=words),
+    "backgrounds": Curve(f"background given or blended in, appearance 0, {FEW} steps", backgrounds),
+}

@@ -1,0 +1,110 @@
+"""What stands beside a result in the tables: each method draws the same row. `python cli.py evaluate --beside ...`
+
+appearance 0  the painted face alone, without the photo's own pixels: the method as published, from the same noise
+warp          the photo's pixels alone, without the painter: what a live preview shows
+classical     the photo's face on the scene's landmarks (piecewise affine), its gradients solved into the scene by
+              OpenCV's seamlessClone (Perez et al. 2003). The expression wanted is no part of it
+a folder      pictures that something else has made of the same rows, by the names of results
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ...models.appearance.finish import Wish
+from ...models.appearance.photos import Appearance
+from ...models.appearance.warp import warp
+from ...models.codes import Background, Expression, Identity
+from ...models.compositing import paste_faces
+from ...models.frames import crop
+from ...models.masks import face_mask
+from ...models.pictures import read_picture
+from ...models.pipeline import DiffSFSR
+from ...training.data.photos import SUFFIXES
+
+RESULT, UNCHANGED, RANDOM = "result", "unchanged", "random"
+BESIDE = {"painter": "appearance 0", "warp": "warp", "classical": "classical"}  # as they are asked for: their columns
+SIDE = 512  # of the classical crop, pixels
+SHAPE = 0.02  # by which a given picture may be wider or narrower than the background
+
+
+def draw(
+    model: DiffSFSR,
+    columns: Sequence[str],
+    who: Identity,
+    what: Expression,
+    background: Background,
+    wish: Wish,
+    seed: int,
+    paint: bool = True,
+) -> Iterator[tuple[str, Tensor, float]]:
+    """One row by every one of some columns, RESULT or values of BESIDE.
+
+    paint    else RESULT is a preview without the painter
+    yields   column, picture (3, H, W) in [-1, 1], processor seconds that it takes alone
+    """
+    painted, painting = None, 0.0
+    if paint and {RESULT, BESIDE["painter"]} & set(columns):
+        began = time.process_time()
+        painted = model.paint(who, what, background, seed=seed)
+        painting = time.process_time() - began
+    for column in columns:
+        began, before = time.process_time(), 0.0
+        if column == BESIDE["classical"]:
+            crops = classical(who.appearances[0], background)
+        elif column == BESIDE["warp"] or painted is None:
+            crops = model.preview(who, what, background, wish)
+        else:
+            before = painting
+            crops = painted if column != RESULT else model.finish(painted, who, what, background, wish)
+        picture = paste_faces(crops.cpu(), background)[0]
+        yield column, picture, before + time.process_time() - began
+
+
+@torch.inference_mode()
+def classical(own: Appearance, background: Background, size: int = SIDE) -> Tensor:
+    """(1, 3, size, size) in [-1, 1]: the first photo's face in place of the background's, whose expression it takes."""
+    import cv2
+
+    detail = size / background.mask.shape[-1]
+    points = detail * background.points[:1]
+    scene = crop(background.pictures[:1], detail * background.matrix[:1], size)
+    face = warp(own.photos[:1], own.points[:1], points, size)
+    inside = (face_mask(points, size, 0, 0, 0) > 0) & (face.cover > 0.5)
+    inside[..., [0, -1], :], inside[..., [0, -1]] = False, False  # seamlessClone wants a border
+    mask = inside[0, 0].numpy().astype(np.uint8) * 255
+    left, top, width, height = cv2.boundingRect(mask)
+    own_pixels, scene_pixels = (_bytes(torch.where(inside, face.picture, scene)), _bytes(scene))
+    middle = left + width // 2, top + height // 2
+    joined = cv2.seamlessClone(own_pixels, scene_pixels, mask, middle, cv2.NORMAL_CLONE)
+    return torch.from_numpy(joined).permute(2, 0, 1)[None] / 127.5 - 1
+
+
+def read_given(folder: Path, name: str, background: Background) -> Tensor | None:
+    """A row's picture that something else has made, in the background's size; None where the folder has none.
+
+    name: of the row's result, without its suffix; ValueError for pictures of another shape than the background's
+    """
+    found = next((path for end in SUFFIXES if (path := folder / f"{name}{end}").is_file()), None)
+    if found is None:
+        return None
+    picture, size = read_picture(found), background.pictures.shape[-2:]
+    if picture.shape[-2:] == size:
+        return picture
+    shape, wanted = (width / height for height, width in (picture.shape[-2:], size))
+    if abs(shape / wanted - 1) > SHAPE:
+        raise ValueError(
+            f"{found} has {picture.shape[2]}x{picture.shape[1]} pixels, want the whole scene, {size[1]}x{size[0]}, or "
+            "one of that shape"
+        )
+    return F.interpolate(picture[None], size=size, mode="bicubic", antialias=True)[0].clamp(-1, 1)
+
+
+def _bytes(x: Tensor) -> np.ndarray:
+    """(1, 3, S, S) in [-1, 1] -> (S, S, 3)"""
+    return np.ascontiguousarray(((x[0].clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).numpy())

@@ -1,0 +1,87 @@
+"""The pages of results are what the numbers beside them make."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from diffsfsr.cli import main
+from diffsfsr.evaluation.results.fingerprint import fingerprint
+from diffsfsr.evaluation.results.page import DOCS, METHODS, renew, take
+from diffsfsr.evaluation.results.pictures import one_each, worst
+from diffsfsr.evaluation.results.tables import Mean, write_means
+
+MEANS = [
+    Mean("result", "judge_distance", 0.4, 0.3, 0.5, 40), Mean("result", "judge_same", 0.9, 0.8, 1.0, 40),
+    Mean("result", "realism", 1.25, None, None, 40), Mean("unchanged", "judge_distance", 0.8, 0.7, 0.9, 40),
+    Mean("ReActor", "judge_distance", 0.5, 0.4, 0.6, 39), Mean("random", "judge_distance", 0.7, 0.7, 0.7, 40),
+]  # fmt: skip
+PAGE = "before\n<!-- made of some: {} -->\nold\n<!-- end -->\nafter\n"
+
+
+@pytest.fixture
+def docs(tmp_path) -> Path:
+    (tmp_path / "results").mkdir()
+    write_means(tmp_path / "results" / "some.csv", MEANS, f"{fingerprint()}; 40 results of 10 people")
+    return tmp_path
+
+
+def test_the_pages_are_renewed(tmp_path):
+    """If this fails: `make results`, which also says which tables are older than the bundled weights."""
+    shutil.copytree(DOCS / "results", tmp_path / "results")
+    shutil.copy(DOCS / "results.md", tmp_path)
+    assert renew(tmp_path) == []
+
+
+def test_a_table_of_methods(docs):
+    (docs / "results.md").write_text(PAGE.format("methods"))
+    assert renew(docs) == ["results.md"] and renew(docs) == []
+    text = (docs / "results.md").read_text()
+    assert text.startswith("before\n") and text.endswith("<!-- end -->\nafter\n") and "\nold\n" not in text
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
+    assert [row[0] for row in rows[1:]] == [METHODS["unchanged"], "ReActor", METHODS["result"]]
+    assert rows[-1][1:] == ["0.400 (0.300 to 0.500)", "0.90 (0.80 to 1.00)", "1.25"]
+    assert rows[1][2] == "-" and "40 results of 10 people" in text and "Older" not in text
+
+
+def test_marks_are_met_or_missed(docs):
+    (docs / "results.md").write_text(PAGE.format("marks"))
+    renew(docs)
+    lines = (docs / "results.md").read_text().splitlines()
+    met = {line.split("|")[1].strip(): line.split("|")[4].strip() for line in lines if line.startswith("| ")}
+    assert met["distance to the identity, dlib"] == "met" and met["the same person for dlib"] == "**missed**"
+    assert "seams: gradient across the border against the scene's own" not in met  # not measured
+
+
+def test_numbers_of_other_weights_are_called_old(docs):
+    write_means(docs / "results" / "some.csv", MEANS, "weights mini 00000000, retoucher 00000000; 4 results")
+    (docs / "results.md").write_text(PAGE.format("methods"))
+    renew(docs)
+    assert "**Older than the bundled weights**: mini, retoucher changed since." in (docs / "results.md").read_text()
+
+
+def test_what_cannot_be_made_is_named(docs, tmp_path, capsys):
+    (docs / "results.md").write_text(PAGE.format("poem"))
+    with pytest.raises(ValueError, match="got a table of the kind 'poem'"):
+        renew(docs)
+    with pytest.raises(FileNotFoundError, match="measure first"):
+        take(tmp_path / "report.csv", "some", docs)
+    (docs / "results.md").write_text(PAGE.format("methods").replace("some", "none"))
+    renew(docs)
+    assert "\nNot measured yet.\n" in (docs / "results.md").read_text()
+    assert main(["page", "--take", "kept"]) == 2 and "want NAME=DIR" in capsys.readouterr().err
+
+
+def test_ten_are_shown_and_the_worst():
+    def item(person: str, label: str, distance: float | None) -> dict:
+        values = dict.fromkeys(("judge_distance", "judge2_cosine", "expression_correlation", "seams"), distance)
+        if distance is not None:
+            values |= {"judge2_cosine": -distance, "expression_correlation": -distance}
+        return {"identity": person, "expression": label, "result": values | {"face_found": float(distance is not None)}}
+
+    labels = ("joy", "anger", "surprise", "sadness")
+    items = [item(f"P{i}", label, i + j / 10) for i in range(3) for j, label in enumerate(labels)]
+    assert [(each["identity"], each["expression"]) for each in one_each(items)] == [
+        (f"P{i}", labels[i]) for i in range(3)
+    ]
+    assert [each["result"]["judge_distance"] for each in worst(items, 2)] == [2.3, 2.2]
+    assert worst([*items, item("P9", "joy", None)], 2)[0]["identity"] == "P9"
