@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from ...models.appearance.finish import Wish
+from ...models.faces.choice import NoFace
 from ...models.faces.mesh import Face
 from ...models.pictures import read_picture
 from ...training.progress import shown
@@ -29,6 +30,7 @@ PHOTOS = (1, 2, 4, 8)
 MORE = ("smug", "pensive", "determined", "thoughtful", "happy", "confused")  # acted faces, beside selfie and portrait
 SIZES = (32, 64, 128, 256, 512)  # height of the selfie's face, pixels
 ANGLES = (0, 15, 30, 45, 60)  # degrees
+ALONE = ", appearance 0"  # ends the name of what is painted alone
 NEAR = 0.98  # of the best is as good
 JUDGED_BY = ("judge_likeness", "judge2_cosine", "expression_correlation")  # for that
 
@@ -51,7 +53,7 @@ def steps(cast: Cast, case: Case) -> Iterator[Drawn]:
             clock = Clock()
             crops, took = paint(model, *given, count, sampler), clock()
             yield Drawn(f"{sampler}, {count} steps", model.finish(crops, *given), took + clock())
-            yield Drawn(f"{sampler}, {count} steps, appearance 0", crops, took)
+            yield Drawn(f"{sampler}, {count} steps{ALONE}", crops, took)
 
 
 @torch.inference_mode()
@@ -62,7 +64,7 @@ def scales(cast: Cast, case: Case) -> Iterator[Drawn]:
             crops, took = painted(cast.model, case, steps=FEW, identity_scale=first, expression_scale=second)
             clock, name = Clock(), f"identity {first:g}, expression {second:g}"
             yield Drawn(name, cast.model.finish(crops, *given), took + clock())
-            yield Drawn(f"{name}, appearance 0", crops, took)
+            yield Drawn(f"{name}{ALONE}", crops, took)
 
 
 @torch.inference_mode()
@@ -94,7 +96,10 @@ def sizes(cast: Cast, case: Case) -> Iterator[Drawn]:
         if size > height:
             continue
         small = shrink(case.photo, max(case.photo.shape[1:]) * size / height)
-        who = cast.model.identity([small], without_face="skip")
+        try:
+            who = cast.model.identity([small])
+        except NoFace:
+            continue  # the table tells how many there are
         yield _whole(cast, replace(case, who=who), f"{size} px")
 
 
@@ -176,22 +181,27 @@ def write(out: Path, name: str, items: list[dict], note: str) -> None:
 
 
 def of_best(means: list[Mean]) -> dict[str, float]:
-    """Setting -> the least of its parts of what the best has, over JUDGED_BY; 1 for who is best in all of them."""
+    """Setting -> the least of its parts of what the best has, over JUDGED_BY; 1 for who is best in all of them.
+
+    What is painted alone is compared with its like.
+    """
     values = {(mean.column, mean.metric): mean.mean for mean in means}
     settings = list(dict.fromkeys(mean.column for mean in means))
-    by = [metric for metric in JUDGED_BY if any((setting, metric) in values for setting in settings)]
-    best = {metric: max(values.get((setting, metric), 0.0) for setting in settings) for metric in by}
-    return {
-        setting: min(values.get((setting, metric), 0.0) / max(best[metric], 1e-6) for metric in by)
-        for setting in settings
-    }
+    found = dict.fromkeys(settings, 0.0)
+    for alone in (False, True):
+        like = [setting for setting in settings if setting.endswith(ALONE) == alone]
+        by = [metric for metric in JUDGED_BY if any((setting, metric) in values for setting in like)]
+        best = {metric: max(values.get((setting, metric), 0.0) for setting in like) for metric in by}
+        for setting in like:
+            found[setting] = min(values.get((setting, metric), 0.0) / max(best[metric], 1e-6) for metric in by)
+    return found
 
 
 def choice(curve: Curve, means: list[Mean]) -> str:
     """Which setting is the fastest of those as good as the best, and how today's default stands; "" without one."""
     if not curve.default:
         return ""
-    shares = {setting: share for setting, share in of_best(means).items() if not setting.endswith(", appearance 0")}
+    shares = {setting: share for setting, share in of_best(means).items() if not setting.endswith(ALONE)}
     seconds = {mean.column: mean.mean for mean in means if mean.metric == "seconds"}
     best = max(shares, key=shares.get)
     good = [setting for setting in shares if shares[setting] >= NEAR * shares[best]]
@@ -208,11 +218,12 @@ def table(means: list[Mean]) -> Iterator[str]:
     """A setting a line."""
     values, shares = {(mean.column, mean.metric): mean for mean in means}, of_best(means)
     metrics = [metric for metric in MEASURED if any(mean.metric == metric for mean in means)]
-    yield f"| setting | {' | '.join(metrics)} | of the best |"
-    yield "|---" * (len(metrics) + 2) + "|"
+    yield f"| setting | results | {' | '.join(metrics)} | of the best |"
+    yield "|---" * (len(metrics) + 3) + "|"
     for setting, share in shares.items():
         cells = [f"{values[setting, m].mean:.3f}" if (setting, m) in values else "-" for m in metrics]
-        yield f"| {setting} | {' | '.join(cells)} | {share:.3f} |"
+        count = values[setting, JUDGED_BY[0]].results if (setting, JUDGED_BY[0]) in values else 0
+        yield f"| {setting} | {count} | {' | '.join(cells)} | {share:.3f} |"
 
 
 def read(path: Path) -> list[dict]:
