@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..judges.networks import RATIOS
 from .ablations import ABLATIONS
+from .claims import claims
 from .curves import WAYS, choice, table
 from .fingerprint import fingerprint
 from .tables import REALISM, Mean, markdown, read_means
@@ -88,6 +89,8 @@ def take(source: Path, name: str, docs: Path = DOCS) -> None:
 
 def _block(found: re.Match, folder: Path) -> str:
     what, how = found["what"], found["how"]
+    if how == "claims":
+        return found[1] + "\n".join([*claims(folder / what), "", ""]) + found[5]
     if how not in HOW:
         raise ValueError(f"got a table of the kind {how!r}, want one of {', '.join(HOW)}")
     if not (folder / f"{what}.csv").is_file():

@@ -1,6 +1,7 @@
 """The pictures at the top of docs/results.md: ten results of openpeople, and the five worst (ours)."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 from PIL import Image
@@ -11,7 +12,7 @@ from ...models.faces.task_file import find_task_file
 from ...models.network.checkpoint import ASSETS
 from ...models.pictures import to_pil
 from ..people import LABELS, find_people
-from ..sheets import Row, draw_rows, face_square
+from ..sheets import Box, Row, draw_rows, face_square
 from .curves import read
 from .evaluate import ITEMS, Done, file_names
 from .page import DOCS
@@ -31,8 +32,9 @@ def draw(evaluation: Path, docs: Path = DOCS) -> None:
     items = list({Done.key(item): item for item in read(evaluation / ITEMS)}.values())  # the last of each row counts
     sheets = {"openpeople": (one_each(items), 2), "worst": (worst(items), 2)}
     mesh, references = FaceMesh.load(find_task_file()), References.load(ASSETS / FILE)
+    square = cache(lambda path: face_square(mesh, path))  # photos come more than once
     for name, (chosen, across) in sheets.items():
-        rows = [_row(item, evaluation / "results", mesh, references) for item in chosen]
+        rows = [_row(item, evaluation / "results", square, references) for item in chosen]
         draw_rows(docs / "results" / f"{name}.jpg", rows, across, "mini")
 
 
@@ -56,12 +58,10 @@ def worst(items: Sequence[dict], count: int = WORST) -> list[dict]:
     return [*lost, *(found[i] for i in sorted(range(len(found)), key=lambda i: -ranks[i]))][:count]
 
 
-def _row(item: dict, results: Path, mesh: FaceMesh, references: References) -> Row:
+def _row(item: dict, results: Path, square: Callable[[Path], Box], references: References) -> Row:
     people, row = find_people(), Done.key(item)
     selfie = people / Path(row.identity).stem / "assets" / "amateur_selfie.jpg"
     scene = people / Path(row.background).stem / "assets" / "studio_portrait.jpg"
     shown = [Image.open(path).convert("RGB") for path in (selfie, scene, results / f"{file_names([row])[0]}.png")]
-    return Row(
-        shown[0], face_square(mesh, selfie), row.expression, to_pil(references.pictures(row.expression)[0]),
-        shown[1], face_square(mesh, scene), shown[2],
-    )  # fmt: skip
+    reference = to_pil(references.pictures(row.expression)[0])
+    return Row(shown[0], square(selfie), row.expression, reference, shown[1], square(scene), shown[2])

@@ -53,7 +53,7 @@ def test_cases_are_measured_once(cast, case, tmp_path):
     items = measure(cast, "some", curve, tmp_path, 1)
     assert measure(cast, "some", curve, tmp_path, 1) == items and drawn == ["anna joy", "anna anger"]
     first, own = items[0]["settings"]
-    assert first["judge_likeness"] < 0.4 and own["judge_likeness"] > 0.95 and own["judge2_cosine"] > 0.95
+    assert first["judge_likeness"] < 0.4 and own["judge_likeness"] > 0.8 and own["judge2_cosine"] > 0.8  # in 128 pixels
     assert first["pose_error_deg"] < 1 and first["seconds"] == 0.5 and first["seams"] == pytest.approx(1, abs=0.1)
 
 

@@ -59,6 +59,29 @@ def test_numbers_of_other_weights_are_called_old(docs):
     assert "**Older than the bundled weights**: mini, retoucher changed since." in (docs / "results.md").read_text()
 
 
+def test_claims_follow_from_curves(docs):
+    (docs / "results.md").write_text(PAGE.format("claims").replace("some", "curves"))
+    renew(docs)
+    lines = (docs / "results.md").read_text().splitlines()
+    table = [line for line in lines if line.startswith("| ")]
+    assert len(table) == 1 + 6 and sum(line.endswith("| not measured yet |") for line in table) == 3
+
+    def write(name: str, values: dict[str, float]) -> None:
+        metrics = "judge_likeness", "judge2_cosine", "expression_correlation", "pose_error_deg"
+        means = [
+            Mean(setting, metric, value, None, None, 10) for setting, value in values.items() for metric in metrics
+        ]
+        (docs / "results" / "curves").mkdir(exist_ok=True)
+        write_means(docs / "results" / "curves" / f"{name}.csv", means, fingerprint())
+
+    write("identities", {"compound": 0.5, "a alone": 0.4, "b alone": 0.3})
+    write("expressions", {"one of 135 words": 0.5, "one of 6 words": 0.6, "neutral": 0.3})
+    write("backgrounds", {"given": 0.6, "given and blended": 0.9, "blended": 0.5})  # likelier, and worse in pose
+    renew(docs)
+    holds = [line.split("|")[3].strip() for line in (docs / "results.md").read_text().splitlines() if "| " in line][1:]
+    assert [holds[i].split(";")[0] for i in (0, 1, 3)] == ["yes", "no", "in part"]
+
+
 def test_what_cannot_be_made_is_named(docs, tmp_path, capsys):
     (docs / "results.md").write_text(PAGE.format("poem"))
     with pytest.raises(ValueError, match="got a table of the kind 'poem'"):
