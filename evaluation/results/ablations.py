@@ -12,8 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...models.codes import Expression
+from ...models.expression.library import ExpressionLibrary
 from ...models.masks import remove_face
-from ...models.network.sampling import ddim, noise_for, start
+from ...models.network.sampling import Predictor, ddim, noise_for, start
+from ...models.network.schedule import Schedule
 from .cases import Case, Cast, Clock, Drawn, painted
 from .curves import FEW, Curve
 
@@ -50,15 +52,18 @@ def expressions(cast: Cast, case: Case) -> Iterator[Drawn]:
 
 
 def words(cast: Cast, people: int) -> Iterable[Case]:
-    """WORDS a person, none of them the one that stands for its cluster."""
-    library = cast.model.encoders.library
-    ordered = sorted(library.labels, key=lambda label: (library.cluster(label), label))
-    fine = [label for label in ordered if label not in BASIC.values()]
-    count = WORDS * people
-    chosen = [fine[i * len(fine) // count] for i in range(count)]
+    """WORDS a person, see fine_words."""
+    chosen = fine_words(cast.model.encoders.library, WORDS * people)
     for number, case in enumerate(cast.cases(people, ("joy",))):
         for label in chosen[WORDS * number : WORDS * (number + 1)]:
             yield replace(case, label=label, what=cast.model.expression(label))
+
+
+def fine_words(library: ExpressionLibrary, count: int) -> list[str]:
+    """So many of the 135 words, none of them one that stands for its cluster, spread evenly over the clusters."""
+    ordered = sorted(library.labels, key=lambda label: (library.cluster(label), label))
+    fine = [label for label in ordered if label not in BASIC.values()]
+    return [fine[i * len(fine) // count] for i in range(count)]
 
 
 @torch.inference_mode()
@@ -71,22 +76,25 @@ def backgrounds(cast: Cast, case: Case) -> Iterator[Drawn]:
     grey = remove_face(case.background.crop, torch.ones_like(case.background.mask))
     without = given | ({"background": model.encode(grey)} if "background" in given else {})
     keep = F.interpolate(case.background.mask, size=whole.shape[-2:], mode="area") > 0
-    ways = ("given", given, False), ("given and blended", given, True), ("blended", without, True)
-    for name, planes, blend in ways:
+    noise = noise_for([0], tuple(whole.shape[1:]))
+    for name, planes in (("given", given), ("given and blended", given), ("blended", without)):
         clock = Clock()
-        noise = noise_for([0], tuple(whole.shape[1:]))
         predict = model.guided(tokens, planes, 2.0, 2.0)
-
-        def blended(z: Tensor, t: Tensor, predict=predict, blend=blend, noise=noise) -> tuple[Tensor, Tensor]:
-            if not blend:
-                return predict(z, t)
-            z = torch.where(keep, z, model.schedule.noisy(whole, noise, t))
-            z0, found = predict(z, t)
-            return torch.where(keep, z0, whole), torch.where(keep, found, noise)
-
-        for step in ddim(blended, start(noise, whole, model.schedule), model.schedule, FEW):
+        if name != "given":
+            predict = blending(predict, keep, whole, noise, model.schedule)
+        for step in ddim(predict, start(noise, whole, model.schedule), model.schedule, FEW):
             z = step.z
         yield Drawn(name, model.decode(z), clock())
+
+
+def blending(predict: Predictor, keep: Tensor, whole: Tensor, noise: Tensor, schedule: Schedule) -> Predictor:
+    """A predictor that sees and answers the noised scene outside of what is kept; keep (1, 1, h, w) bool."""
+
+    def blended(z: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        z0, found = predict(torch.where(keep, z, schedule.noisy(whole, noise, t)), t)
+        return torch.where(keep, z0, whole), torch.where(keep, found, noise)
+
+    return blended
 
 
 ABLATIONS = {
