@@ -12,7 +12,7 @@ from torch import Tensor
 from ...models.codes import Background, Expression, Identity
 from ...models.compositing import paste_faces
 from ...models.pictures import read_picture
-from ...models.pipeline import DiffSFSR
+from ...models.pipeline import DiffSFSR, Painting
 from ..judges.networks import Judges, Verdict
 from ..people import find_people
 from .measures import Look, measure
@@ -117,6 +117,6 @@ def shrink(picture: Tensor, longest: float) -> Tensor:
 
 @torch.inference_mode()
 def painted(model: DiffSFSR, case: Case, **settings) -> tuple[Tensor, float]:
-    """The painter's crop of a case, and processor seconds; settings: of DiffSFSR.paint"""
+    """The painter's crop of a case, and processor seconds; settings: of Painting"""
     clock = Clock()
-    return model.paint(case.who, case.what, case.background, **settings), clock()
+    return model.paint(case.who, case.what, case.background, Painting(**settings)), clock()

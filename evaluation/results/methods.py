@@ -24,7 +24,7 @@ from ...models.compositing import paste_faces
 from ...models.frames import crop
 from ...models.masks import face_mask
 from ...models.pictures import read_picture
-from ...models.pipeline import DiffSFSR
+from ...models.pipeline import DiffSFSR, Painting
 from ...training.data.photos import SUFFIXES
 
 RESULT, UNCHANGED, RANDOM = "result", "unchanged", "random"
@@ -51,7 +51,7 @@ def draw(
     painted, painting = None, 0.0
     if paint and {RESULT, BESIDE["painter"]} & set(columns):
         began = time.process_time()
-        painted = model.paint(who, what, background, seed=seed)
+        painted = model.paint(who, what, background, Painting(seed=seed))
         painting = time.process_time() - began
     for column in columns:
         began, before = time.process_time(), 0.0

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...models.codes import Background, Expression, Identity
 from ...models.network.sampling import noise_for, start
-from ...models.pipeline import DiffSFSR
+from ...models.pipeline import DiffSFSR, Painting
 
 SAMPLERS = ("ddim", "dpmpp_2m", "uni_pc")
 
@@ -28,7 +28,7 @@ def paint(
 ) -> Tensor:
     """As DiffSFSR.paint, of one face, by one of SAMPLERS; scales: of identity and expression."""
     if sampler == "ddim":
-        return model.paint(who, what, background, steps, seed, *scales)
+        return model.paint(who, what, background, Painting(steps, seed, *scales))
     predict = model.guided(model.encoders.tokens(who, what, background), model.planes(background), *scales)
     whole = model.encode(background.crop.to(model.encoders.device))
     z = start(noise_for([seed], tuple(whole.shape[1:])).to(whole), whole, model.schedule)

@@ -7,6 +7,7 @@ from diffsfsr.evaluation.results.cases import MEASURED, Cast, Drawn, painted
 from diffsfsr.evaluation.results.curves import FEW, Curve, choice, measure, of_best, summarise, table
 from diffsfsr.evaluation.results.samplers import SAMPLERS, _scheduler, paint, walk
 from diffsfsr.models.network.sampling import ddim
+from diffsfsr.models.pipeline import Painting
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +109,6 @@ def test_samplers_follow_the_same_path(model, case):
         away[name] = (walk(predict, z, _scheduler(model, name), 8) - z).abs().mean()
     assert away["ddim"] < 0.3 and max(away[name] for name in SAMPLERS[1:]) < away["ddim"], away
     given = case.who, case.what, case.background
-    assert torch.equal(paint(model, *given, 4, "ddim"), model.paint(*given, 4))
+    assert torch.equal(paint(model, *given, 4, "ddim"), model.paint(*given, Painting(4)))
     with pytest.raises(ValueError, match="want one of ddim"):
         paint(model, *given, 4, "euler")
