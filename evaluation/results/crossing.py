@@ -27,7 +27,7 @@ HEIGHT, WIDTH, HEAD = 200, 640, 150  # pixels of a frame; of the square that a h
 SHOTS = 3
 AWAY, EMPTY = (0.30, 0.36), (0.60, 0.63)  # parts of a shot in which Anna is away, and in which both are
 HIDDEN = 0.6  # part of HEAD: heads nearer to each other than that cannot both be seen
-MIB = 2**20
+TOGETHER = 40  # pixels; so near to each other there is but one face to be seen, the one in front
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,8 @@ def is_other(truth: Frame, chosen: list[Face]) -> bool:
     """Whether the face that was taken for Anna's is not hers."""
     if not chosen:
         return False
+    if truth.anna and truth.bert and abs(truth.anna - truth.bert) < TOGETHER:  # whose it is the place does not tell
+        return not truth.seen
     low, high = chosen[0].points[:, 0].aminmax()
     x = float(low + high) / 2
     away = {name: math.inf if at is None else abs(at - x) for name, at in (("anna", truth.anna), ("bert", truth.bert))}

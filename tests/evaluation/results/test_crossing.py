@@ -26,6 +26,8 @@ def test_who_is_taken_for_another_is_told():
     alone = Frame(both.picture, anna=None, bert=400.0, seen=False)
     assert not is_other(both, [face(110)]) and not is_other(alone, [])
     assert is_other(both, [face(390)]) and is_other(alone, [face(390)])
+    for seen in (True, False):  # in front of him, or behind
+        assert is_other(Frame(both.picture, 100.0, 110.0, seen), [face(112)]) != seen
 
 
 def test_the_beginning_is_followed():
