@@ -29,6 +29,7 @@ FAR = 0.02  # an expression that moves a point by this part of the face's height
 # And for the inside of a mouth one that lessens, or increases, its height by this part of its width.
 FAR_INSIDE, FAR_WIDER = 0.06, 0.11
 GRAIN = 3  # so many fine bands get the scene's contrast
+GRAINIEST = 1.5  # times the usual
 GAINS = (0.3, 1.8)  # but not more than this is changed
 AROUND = 1 / 10  # of the crop's side: how near the scene's contrast is compared
 VARIETY = 0.02  # of colours in a face, levels of [-1, 1]; a photo in colour has more
@@ -229,4 +230,5 @@ def _like_scene(band: Tensor, scene: Tensor, shares: Shares, finest: bool) -> Te
     gain = (local * whole).sqrt().minimum(local)  # a shadow's noise goes, a scene's stubble does not come
     if not finest:
         return gain * band
-    return gain * band + shares.even * (1 - gain.square() * here / there).clamp(min=0).sqrt() * scene
+    most = GRAINIEST * there.mean((2, 3), keepdim=True).sqrt()  # what stands out, such as a rim of glasses, is no grain
+    return gain * band + shares.even * (1 - gain.square() * here / there).clamp(min=0).sqrt() * scene.clamp(-most, most)

@@ -23,7 +23,7 @@ FILE = ASSETS / "retoucher.safetensors"
 FORMAT = "diffsfsr-retoucher-1"
 AGAIN = "restore the file from the pack"
 PATCH = 4  # pixels of a side that the first layer takes as one
-FINE = 2  # bands that are the photo's
+HELD = (0.7, 0.35)  # how far skin in the second and third band is the photo's, whatever its expression
 MOUTH_EDGE, MOUTH_COARSE = 3.0, 6.0  # pixels
 TEETH = (0.35, 0.65)  # of the skin's brightness: no teeth, teeth for sure
 WIDTHS = (64, 128, 192)
@@ -111,7 +111,8 @@ class Block(nn.Module):
 def bounded(change: Tensor, composed: Composed) -> Tensor:
     """What of a change (B, 3, S, S) is made; S of at least 64 pixels.
 
-    Fine bands stay the photo's where that is believed, and its expression near. How bright the inside of a mouth is on
+    Fine bands stay the photo's where that is believed: the finest, others if its expression is near, and skin. Eyes do
+    altogether. How bright the inside of a mouth is on
     the whole stays as painted, and what is dark there stays dark: trained mostly on smiles, the network sees teeth in
     every mouth.
     """
@@ -120,9 +121,13 @@ def bounded(change: Tensor, composed: Composed) -> Tensor:
     change = change - inside * blur(change * inside, MOUTH_COARSE) / weight
     change = change * (1 - inside * (1 - _teeth(composed, inside, weight)))
     change = change * (1 - composed.share * blur(composed.parts[:, 1:2], MOUTH_EDGE))
-    bands, rest = split(change, FINE)
-    bands[0] = bands[0] * (1 - composed.share)
-    bands[1] = bands[1] * halve(1 - composed.share * composed.near)
+    share, skin = composed.share, 1 - composed.parts.amax(1, keepdim=True)
+    held = share, share * composed.near.maximum(HELD[0] * skin), share * HELD[1] * skin
+    bands, rest = split(change, len(held))
+    for number, part in enumerate(held):
+        for _ in range(number):
+            part = halve(part)
+        bands[number] = bands[number] * (1 - part)
     return join(bands, rest)
 
 
