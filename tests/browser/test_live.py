@@ -79,18 +79,22 @@ SIDES = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def front(host, people, browser):
+def opened(browser, host):
     from diffsfsr.tests.browser.front_end import FrontEnd
 
+    page = browser.new_page(viewport={"width": 1600, "height": 1000})
+    page.add_init_script("localStorage.setItem('comfy.vueNodesMigration.dismissed', 'true')")  # a note on Nodes 2.0
+    return FrontEnd(page, host.url)
+
+
+@pytest.fixture(scope="module")
+def front(host, people, browser):
     for person, name in ((8, "selfie.jpg"), (2, "scene.jpg")):
         kind = "amateur_selfie" if name == "selfie.jpg" else "studio_portrait"
         fitted(people[person] / f"{kind}.jpg").save(host.base / "input" / name, quality=95)
     Image.new("RGB", (256, 256), (90, 140, 90)).save(host.base / "input" / "plain.png")
     OUTPUT.mkdir(parents=True, exist_ok=True)
-    page = browser.new_page(viewport={"width": 1600, "height": 1000})
-    page.add_init_script("localStorage.setItem('comfy.vueNodesMigration.dismissed', 'true')")  # a note on Nodes 2.0
-    return FrontEnd(page, host.url)
+    return opened(browser, host)
 
 
 @pytest.fixture
@@ -227,13 +231,15 @@ def test_the_template_opens_with_the_face_as_it_is_set(page, front):
 
 
 @pytest.fixture
-def nodes_2(front):
-    """The same page with its nodes drawn as Nodes 2.0."""
-    front.page.evaluate(NODES_2, True)
-    front.page.evaluate(BUILD)
-    front.page.wait_for_function(f"({SHOWN})() > 0")
-    yield front.page
-    front.page.evaluate(NODES_2, False)
+def front_2(front, browser, host):
+    """A page of its own, whose nodes are drawn as Nodes 2.0; `front` has laid out the photos."""
+    fresh = opened(browser, host)
+    fresh.page.evaluate(NODES_2, True)
+    fresh.page.evaluate(BUILD)
+    fresh.page.wait_for_function(f"({SHOWN})() > 0")
+    yield fresh
+    fresh.page.evaluate(NODES_2, False)
+    fresh.page.close()
 
 
 def compared(page) -> list[int]:
@@ -243,7 +249,8 @@ def compared(page) -> list[int]:
     return sizes
 
 
-def test_nodes_2_name_their_buttons_close_the_editor_and_compare(nodes_2, front):
+def test_nodes_2_name_their_buttons_close_the_editor_and_compare(front_2):
+    nodes_2 = front_2.page
     labels = nodes_2.locator(".lg-node-widget button").all_inner_texts()
     assert labels.count(COMPARE) == 2 and CHOOSE in labels and "choose" not in labels
     rows = nodes_2.locator(".lg-node-widget:visible", has_text="sad_brows")
@@ -255,7 +262,7 @@ def test_nodes_2_name_their_buttons_close_the_editor_and_compare(nodes_2, front)
     nodes_2.locator(".dsr-editor").wait_for()
     assert rows.count() == 0
 
-    front.run()
+    front_2.run()
     for kind in ("DiffSFSRSampler", "DiffSFSRSavePortrait"):
         nodes_2.evaluate(PRESS, [kind, COMPARE])
         before, after = compared(nodes_2)
