@@ -5,7 +5,7 @@ laid over the first by what no expression moves, and each picture's tones are br
 exposures differ; what is compared lies inside the face.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
@@ -25,7 +25,7 @@ from ...training.data.photos import Photos, person_of
 from ...training.data.split import test_people
 from ...training.progress import shown
 from ..judges.networks import Judges
-from .tables import interval
+from .tables import Mean, interval
 
 STEADY = (33, 263, 168, 133, 362)  # corners of the eyes, bridge of the nose: points of the mesh that stay
 WISHES = {"result": Wish(), "retouch 0": Wish(retouch=0), "appearance 0": Wish(appearance=0)}
@@ -46,7 +46,7 @@ def run(portraits: Path, checkpoint: str, device: torch.device, judges: Judges |
     print(f"{len(pairs)} pairs of {len({person for person, _ in rows})} people\n")
     print(f"| | {' | '.join(METRICS)} |\n|---|{'---|' * len(METRICS)}")
     for name in ("unchanged", *WISHES):
-        cells = [_cell([(person, found[name][metric]) for person, found in rows]) for metric in METRICS]
+        cells = [_cell(name, metric, rows) for metric in METRICS]
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
@@ -115,9 +115,6 @@ def difference(picture: Tensor, truth: Tensor, inside: Tensor) -> float:
     return float(((gain * x - y).abs() * weight).sum() / len(x) * 127.5)
 
 
-def _cell(values: Sequence[tuple[str, float | None]]) -> str:
-    known = [(person, value) for person, value in values if value is not None]
-    if not known:
-        return "-"
-    mean, low, high = interval(*map(list, zip(*known, strict=True)))
-    return f"{mean:.3f} ({low:.3f} to {high:.3f})"
+def _cell(name: str, metric: str, rows: list[tuple[str, dict]]) -> str:
+    known = [(person, found[name][metric]) for person, found in rows if found[name][metric] is not None]
+    return str(Mean(name, metric, *interval(*zip(*known, strict=True)), len(known))) if known else "-"

@@ -48,21 +48,17 @@ def relight(texture: Tensor, scene: Tensor, skin: Tensor, harmonics: Tensor, ali
 
     texture, scene  (B, 3, S, S) in [-1, 1], the two faces on one mesh
     skin            (B, 1, S, S) 0..1, how far a pixel is to be counted
-    harmonics       (B, 9, n, n) of the surface, from harmonics_of()
+    harmonics       (B, 9, COARSE, COARSE) of the surface, from harmonics_of()
     alike           (B, 1, S, S) 0..1, where the texture has its skin's colour, from like_skin()
     returns         (B, 3, S, S), above 1 where it got too bright; and (B, 1, S, S) 0..1, where there were shadows:
                     their colours and shading are not the skin's
     """
-    size, n = texture.shape[-1], harmonics.shape[-1]
-    difference = to_log(scene, BLACK) - to_log(texture, BLACK)
-    difference, weight = (F.interpolate(x, size=(n, n), mode="area") for x in (difference, skin))
+    difference, weight = _coarse(to_log(scene, BLACK) - to_log(texture, BLACK)), _coarse(skin)
     brightness = difference.mean(1, keepdim=True)
     turned, weight = _over_normals(brightness, weight, harmonics)
     slow = _slow(torch.cat([brightness - turned, difference - brightness], 1), weight)
-    brightness, tone = (
-        F.interpolate(x, size=(size, size), mode="bilinear", align_corners=False)
-        for x in ((slow[:, :1] + turned).clamp(-STRONGEST, STRONGEST), slow[:, 1:])
-    )
+    brightness = _fine((slow[:, :1] + turned).clamp(-STRONGEST, STRONGEST), texture)
+    tone = _fine(slow[:, 1:], texture)
     grey = (texture + 1).mean(1, keepdim=True)
     colour = (texture + 1 - grey) * (brightness * alike).minimum(brightness).exp()
     lifted = brightness - (brightness * skin).sum((2, 3), keepdim=True) / skin.sum((2, 3), keepdim=True).clamp(min=1e-6)
@@ -82,13 +78,12 @@ def calm(texture: Tensor, scene: Tensor, bare: Tensor) -> Tensor:
 
 def unlike_cloth(scene: Tensor, skin: Tensor) -> Tensor:
     """(B, 1, S, S) 0..1: less for what is much bluer than the skin, such as a mask. Arguments as of relight()."""
-    size = scene.shape[-1]
-    logs, weight = (F.interpolate(x, size=(COARSE, COARSE), mode="area") for x in (to_log(scene, BLACK), skin))
+    logs, weight = _coarse(to_log(scene, BLACK)), _coarse(skin)
     warmth = logs[:, :1] - logs[:, 2:]
     kept = torch.where(weight > 0.1, warmth, torch.nan).flatten(1)
     usual = kept.nanquantile(0.75, dim=1).nan_to_num()[:, None, None, None]
     alike = torch.exp(-((usual - warmth).clamp(min=0) / CLOTH).square())
-    return F.interpolate(alike, size=(size, size), mode="bilinear", align_corners=False)
+    return _fine(alike, scene)
 
 
 def like_skin(texture: Tensor, skin: Tensor) -> Tensor:
