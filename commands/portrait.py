@@ -18,7 +18,7 @@ def add(commands: Commands) -> None:
     sub.add_argument("--background", required=True, help="picture with a face: gives pose, hair, clothes, surroundings")
     sub.add_argument("--output", required=True, type=Path, help="picture to write")
     sub.add_argument("--seed", type=int, default=0)
-    sub.add_argument("--steps", type=int, default=20)
+    sub.add_argument("--steps", type=int, default=4)
     sub.add_argument("--intensity", type=float, default=1.0, help="0 is exactly neutral, up to 1.5")
     sub.add_argument("--identity-scale", type=float, default=2.0, help="guidance towards the identity")
     sub.add_argument("--expression-scale", type=float, default=2.0, help="guidance towards the expression")

@@ -26,7 +26,7 @@ from .network.schedule import Schedule
 class Painting:
     """How faces are painted."""
 
-    steps: int = 20
+    steps: int = 4
     seed: int = 0  # that of the first face; face i has seed + i
     identity_scale: float = 2.0  # guidance towards the identity
     expression_scale: float = 2.0

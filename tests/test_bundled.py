@@ -13,11 +13,9 @@ from diffsfsr.models.compositing import paste_faces
 from diffsfsr.models.frames import crop
 from diffsfsr.models.network.checkpoint import ASSETS
 from diffsfsr.models.pictures import read_picture
-from diffsfsr.models.pipeline import Painting
 
 GOLDEN, FINISHED = (Path(__file__).parent / f"golden{name}.png" for name in ("", "_finished"))
 FACE = (..., slice(50, 220), slice(60, 196))  # what of the first picture is kept there
-STEPS = 8
 # who (a selfie), what, and where to: a file, and left, top and side of a square in it; two of the heads are turned
 PAIRS = (
     ("P001", "joy", "P004/assets/amateur_posture.jpg", (600, 480, 460)),
@@ -49,7 +47,7 @@ def painted(model):
         identity = model.identity([square(read_picture(folder / who / "assets" / "amateur_selfie.jpg"), None, 384)])
         background = model.background(square(read_picture(folder / where), place, 256))
         asked = identity, model.expression(word), background
-        results.append((*model.generate(*asked, Painting(STEPS), Wish(appearance=0)), *asked))
+        results.append((*model.generate(*asked, wish=Wish(appearance=0)), *asked))
     return [(pictures[0], *asked) for pictures, _, *asked in results], [crops for _, crops, *_ in results]
 
 

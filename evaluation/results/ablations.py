@@ -17,8 +17,9 @@ from ...models.masks import remove_face
 from ...models.network.sampling import Predictor, ddim, noise_for, start
 from ...models.network.schedule import Schedule
 from .cases import Case, Cast, Clock, Drawn, painted
-from .curves import FEW, Curve
+from .curves import Curve
 
+FEW = 8  # steps: here results are only compared with each other
 WORDS = 2  # a person, spread evenly over the clusters of the 135
 BASIC = {  # the word that stands for a cluster where there are no finer ones
     "love": "love", "joy": "joy", "surprise": "surprise", "anger": "anger", "sadness": "sadness", "fear": "fear",

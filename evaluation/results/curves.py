@@ -15,6 +15,7 @@ from ...models.appearance.finish import Wish
 from ...models.faces.choice import NoFace
 from ...models.faces.mesh import Face
 from ...models.pictures import read_picture
+from ...models.pipeline import Painting
 from ...training.progress import shown
 from ..acted import CELLS
 from .cases import LABELS, MEASURED, Case, Cast, Clock, Drawn, painted, shrink
@@ -22,7 +23,6 @@ from .evaluate import Done, in_part, weights_of
 from .samplers import SAMPLERS, paint
 from .tables import Mean, interval, write_means
 
-FEW = 8  # steps where only their results are compared with each other
 STEPS = (4, 6, 8, 12, 20)
 SCALES = (1.0, 2.0, 3.0)
 APPEARANCE, SHAPE = (0.0, 0.25, 0.5, 0.75, 1.0), (0.0, 0.5, 1.0)
@@ -61,7 +61,7 @@ def scales(cast: Cast, case: Case) -> Iterator[Drawn]:
     given = case.who, case.what, case.background
     for first in SCALES:
         for second in SCALES:
-            crops, took = painted(cast.model, case, steps=FEW, identity_scale=first, expression_scale=second)
+            crops, took = painted(cast.model, case, identity_scale=first, expression_scale=second)
             clock, name = Clock(), f"identity {first:g}, expression {second:g}"
             yield Drawn(name, cast.model.finish(crops, *given), took + clock())
             yield Drawn(f"{name}{ALONE}", crops, took)
@@ -69,7 +69,7 @@ def scales(cast: Cast, case: Case) -> Iterator[Drawn]:
 
 @torch.inference_mode()
 def finishing(cast: Cast, case: Case) -> Iterator[Drawn]:
-    crops, took = painted(cast.model, case, steps=FEW)
+    crops, took = painted(cast.model, case)
     yield Drawn("appearance 0", crops, took)
     for appearance in APPEARANCE[1:]:
         for shape in SHAPE:
@@ -121,8 +121,8 @@ def turned(cast: Cast, people: int) -> Iterator[Case]:
 
 
 def _whole(cast: Cast, case: Case, setting: str) -> Drawn:
-    """Painted in few steps, and finished."""
-    crops, took = painted(cast.model, case, steps=FEW)
+    """Painted and finished."""
+    crops, took = painted(cast.model, case)
     clock = Clock()
     return Drawn(setting, cast.model.finish(crops, case.who, case.what, case.background), took + clock())
 
@@ -134,12 +134,12 @@ def sheet(folder: Path) -> dict[str, torch.Tensor]:
 
 
 WAYS = {
-    "steps": Curve("steps and sampler", steps, "ddim, 20 steps"),
-    "scales": Curve(f"both scales, {FEW} steps", scales, "identity 2, expression 2"),
-    "finishing": Curve(f"appearance and shape, {FEW} steps", finishing, "appearance 1, shape 1"),
-    "photos": Curve(f"number of selfies, {FEW} steps", photos),
-    "sizes": Curve(f"height of the selfie's face, {FEW} steps", sizes),
-    "angles": Curve(f"angle between selfie and scene, rendered heads, {FEW} steps", angles, cases=turned),
+    "steps": Curve("steps and sampler", steps, f"ddim, {Painting.steps} steps"),
+    "scales": Curve("both scales", scales, "identity 2, expression 2"),
+    "finishing": Curve("appearance and shape", finishing, "appearance 1, shape 1"),
+    "photos": Curve("number of selfies", photos),
+    "sizes": Curve("height of the selfie's face", sizes),
+    "angles": Curve("angle between selfie and scene, rendered heads", angles, cases=turned),
 }
 
 

@@ -31,7 +31,7 @@ def run() -> None:
 
 
 @torch.inference_mode()
-def lines(model: DiffSFSR, sampling: int = 20, rounds: int = ROUNDS) -> Iterator[str]:
+def lines(model: DiffSFSR, sampling: int = Painting.steps, rounds: int = ROUNDS) -> Iterator[str]:
     """A Markdown table, a row for each step; medians of so many rounds. sampling: the painter's steps"""
     people = find_people()
     selfie, picture = (

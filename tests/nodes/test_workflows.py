@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from diffsfsr.cli import parser
 from diffsfsr.evaluation.host.workflow import NOTES, to_prompt
 from diffsfsr.models.faces.task_file import TASK_FILE, TASK_URL
+from diffsfsr.models.pipeline import Painting
 
 pytestmark = pytest.mark.host
 
@@ -96,6 +98,17 @@ def test_every_value_is_one_that_the_node_offers(workflow, object_info):
                 assert kind != "COMBO" or value in options["options"], (node["class_type"], name, value)
                 assert kind not in ("INT", "FLOAT") or options["min"] <= value <= options["max"], (name, value)
                 assert kind != "BOOLEAN" or isinstance(value, bool)
+
+
+def test_templates_the_node_the_command_line_and_python_paint_alike(workflow, object_info):
+    names = "steps", "identity_scale", "expression_scale"
+    asked = parser().parse_args(["generate", "--identity=a", "--expression=joy", "--background=b", "--output=c"])
+    wanted = {name: getattr(Painting(), name) for name in names}
+    assert {name: getattr(asked, name) for name in names} == wanted
+    inputs = object_info["DiffSFSRSampler"]["input"]["required"]
+    assert {name: inputs[name][1]["default"] for name in names} == wanted
+    samplers = [node for node in to_prompt(workflow, object_info).values() if node["class_type"] == "DiffSFSRSampler"]
+    assert samplers and all(sampler["inputs"].items() >= wanted.items() for sampler in samplers)
 
 
 def test_nodes_are_ours_or_come_with_the_host(workflow, object_info):

@@ -2,9 +2,17 @@ from dataclasses import replace
 
 import pytest
 import torch
-from diffsfsr.evaluation.results.ablations import BASIC, backgrounds, blending, expressions, fine_words, identities
+from diffsfsr.evaluation.results.ablations import (
+    BASIC,
+    FEW,
+    backgrounds,
+    blending,
+    expressions,
+    fine_words,
+    identities,
+)  # fmt: skip
 from diffsfsr.evaluation.results.cases import MEASURED, Cast, Drawn, painted
-from diffsfsr.evaluation.results.curves import FEW, Curve, choice, measure, of_best, summarise, table
+from diffsfsr.evaluation.results.curves import Curve, choice, measure, of_best, summarise, table
 from diffsfsr.evaluation.results.samplers import SAMPLERS, _scheduler, paint, walk
 from diffsfsr.models.network.sampling import ddim
 from diffsfsr.models.pipeline import Painting
