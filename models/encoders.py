@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from .appearance.finish import Finisher
+from .appearance.finish import Finisher, Wish, can_finish
 from .appearance.photos import photograph
 from .appearance.retouch import Retoucher
 from .appearance.shape import ShapeModel
@@ -236,12 +236,35 @@ class Encoders(nn.Module):
         given, mask = background.crop, background.mask
         return remove_face(given, mask, light_on_face(given, mask) if self.config.keeps_light else 0.0)
 
-    def planes(self, background: CutOut) -> dict[str, Tensor]:
-        """What the checkpoint's network is given beside the noisy latents, in pixels: (N, 1 or 3, S, S) by name."""
+    def planes(
+        self,
+        background: CutOut,
+        identity: Identity | None = None,
+        expression: Expression | None = None,
+        wish: Wish | None = None,
+    ) -> dict[str, Tensor]:
+        """What the checkpoint's network is given beside the noisy latents, in pixels: (N or B, 1 or 3, S, S) by name.
+
+        wish  how the faces are to be finished; without one, with appearance 0 or with a code alone nobody is shown,
+              and the selfie and the trust in it are left out (zero for the network)
+        """
         planes = {"mask": background.mask, "background": self.masked_crop(background)}
-        if missing := set(self.config.planes) - planes.keys():
-            raise ValueError(f"this version has no {', '.join(sorted(missing))} for the checkpoint; update the pack")
-        return {name: planes[name] for name in self.config.planes}
+        if "selfie" in self.config.planes and wish is not None and wish.appearance and can_finish(identity):
+            planes |= self.shown(background, planes["background"], identity, expression, wish)
+        return {name: planes[name] for name in self.config.planes if name in planes}
+
+    def shown(
+        self,
+        background: CutOut,
+        given: Tensor,
+        identity: Identity | None,
+        expression: Expression | None,
+        wish: Wish,
+    ) -> dict[str, Tensor]:
+        """selfie (B, 3, S, S), in the surroundings that are given, (N, 3, S, S); trust (B, 1, S, S) 0..1"""
+        found = list(self.finisher.selfies(background, identity, expression, wish))
+        picture, trust, edge = (torch.cat(parts) for parts in zip(*found, strict=True))
+        return {"selfie": torch.lerp(given.to(picture), picture, edge), "trust": trust}
 
     def tokens(self, identity: Identity | None, expression: Expression | None, background: CutOut) -> Tokens:
         """What is None is read from the background's own face: reenactment only, or swap only.

@@ -89,7 +89,7 @@ class DiffSFSR:
         on_step  called after every step
         returns  pictures (R, 3, H, W) as paste_faces makes them, and crops (B, 3, kS, kS), both in [-1, 1]
         """
-        painted = self.paint(identity, expression, background, painting, on_step)
+        painted = self.paint(identity, expression, background, painting, on_step, wish)
         crops = self.finish(painted, identity, expression, background, wish)
         return paste_faces(crops.cpu(), background), crops
 
@@ -101,10 +101,15 @@ class DiffSFSR:
         background: Background,
         painting: Painting = Painting(),  # noqa: B008  frozen
         on_step: Callable[[SamplingStep], None] | None = None,
+        wish: Wish | None = None,
     ) -> Tensor:
-        """generate's first half, the method as published: crops (B, 3, S, S) in [-1, 1]."""
+        """generate's first half, the method as published: crops (B, 3, S, S) in [-1, 1].
+
+        wish  shows the person's photos to networks that were trained with them; without one, the codes alone
+        """
         tokens = self.encoders.tokens(identity, expression, background)
-        for step in self.sample(tokens, background, painting):
+        planes = self.planes(background, identity, expression, wish)
+        for step in self.sample(tokens, background, painting, planes):
             if on_step:
                 on_step(step)
         return self.decode(step.z)
@@ -138,24 +143,38 @@ class DiffSFSR:
         given = background, background.pictures.__getitem__, identity, expression, wish
         return torch.stack(list(self.encoders.finisher(None, *given)))
 
-    def sample(self, tokens: Tokens, background: Background, painting: Painting) -> Iterator[SamplingStep]:
-        """The denoising loop, a step at a time."""
+    def sample(
+        self, tokens: Tokens, background: Background, painting: Painting, planes: dict[str, Tensor]
+    ) -> Iterator[SamplingStep]:
+        """The denoising loop, a step at a time; planes: from planes()"""
         device, count = tokens.full.device, len(tokens.full)
         repeat_background(background, count)  # says so where they are too many or too few
-        whole, planes = self.encode(background.crop.to(device)), self.planes(background)
+        whole = self.encode(background.crop.to(device))
         whole, *each = (z.expand(count, -1, -1, -1) for z in (whole, *planes.values()))
         scales = painting.identity_scale, painting.expression_scale
         predict = self.guided(tokens, dict(zip(planes, each, strict=True)), *scales)
         noise = noise_for(range(painting.seed, painting.seed + count), tuple(whole.shape[1:])).to(device)
         yield from ddim(predict, start(noise, whole, self.schedule), self.schedule, painting.steps)
 
-    def planes(self, background: CutOut) -> dict[str, Tensor]:
-        """What the denoiser is given beside the noisy latents, (N, 1 or C, S/8, S/8) by name."""
-        device = self.encoders.device
-        return {
-            name: self.encode(plane.to(device)) if name in PICTURES else shrink_plane(name, plane.to(device))
-            for name, plane in self.encoders.planes(background).items()
-        }
+    def planes(
+        self,
+        background: CutOut,
+        identity: Identity | None = None,
+        expression: Expression | None = None,
+        wish: Wish | None = None,
+    ) -> dict[str, Tensor]:
+        """What the denoiser is given beside the noisy latents, (N or B, 1 or C, S/8, S/8) by name; as of Encoders."""
+        device, side = self.encoders.device, background.crop.shape[-1] // 8
+        found = self.encoders.planes(background, identity, expression, wish)
+        planes = {}
+        for name, channels in self.config.plane_channels.items():
+            if name not in found:
+                planes[name] = torch.zeros(len(background.index), channels, side, side, device=device)
+            elif name in PICTURES:
+                planes[name] = self.encode(found[name].to(device))
+            else:
+                planes[name] = shrink_plane(name, found[name].to(device))
+        return planes
 
     def guided(
         self, tokens: Tokens, planes: dict[str, Tensor], identity_scale: float, expression_scale: float

@@ -8,6 +8,7 @@ import comfy.model_management
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..models.appearance.finish import Wish
 from ..models.codes import CutOut, Expression, Identity, repeat_background
 from ..models.encoders import CHUNK
 from ..models.network.config import PICTURES
@@ -73,10 +74,16 @@ class DiffSFSRConditioning(io.ComfyNode):
 
 
 def condition(
-    diffsfsr: Loaded, vae: VAE, background: CutOut, identity: Identity | None, expression: Expression | None
+    diffsfsr: Loaded,
+    vae: VAE,
+    background: CutOut,
+    identity: Identity | None,
+    expression: Expression | None,
+    wish: Wish = Wish(),  # noqa: B008  frozen
 ) -> tuple[list, list, list, dict]:
     """Positive, middle and negative CONDITIONING, and LATENT; each for a batch of B faces.
 
+    wish: how the faces are to be finished, which says whether and in which shape a network is shown the photos.
     B is the number of faces in the background, or of identities or expressions where it has one face.
     """
     encoders = diffsfsr.ready()
@@ -95,7 +102,8 @@ def condition(
         return in_parts(lambda part: vae.encode(to_image(part)), crops, CHUNK)
 
     extra = {}
-    for name, plane in encoders.planes(background).items():  # of one channel (N, 1, S, S): the host shrinks them
+    planes = encoders.planes(background, identity, expression, wish)
+    for name, plane in planes.items():  # of one channel (N or B, 1, S, S): the host shrinks them
         extra[plane_key(name)] = (encode(plane) if name in PICTURES else plane).expand(count, -1, -1, -1)
     whole = encode(background.crop)  # which the noise is laid over
     conditionings = [[[each.to(device), dict(extra)]] for each in (tokens.full, tokens.identity_only, tokens.null)]

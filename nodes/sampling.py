@@ -300,7 +300,7 @@ class DiffSFSRSampler(io.ComfyNode):
         model = diffsfsr.model if model is None else model
         vae = diffsfsr.vae if vae is None else vae
         check_model(model)
-        *conditionings, latent = condition(diffsfsr, vae, background, identity, expression)
+        *conditionings, latent = condition(diffsfsr, vae, background, identity, expression, wish)
         samples = sample(
             model,
             conditionings,

@@ -28,6 +28,7 @@ from .topology import MOUTH, OUTLINE
 from .warp import Warped, lay_out, warp, warp_photos
 
 DETAIL = 4  # pixels of the finished crop for each of the frame's
+FINER = 2  # pixels of the frame's that the photo is carried at, for the painter, before it is averaged down
 LARGEST = 1024  # side of a finished crop
 CHIN, FOREHEAD = OUTLINE[18], OUTLINE[0]
 DOUBT = 0.5  # of its trust that a photo keeps where its expression is far from the wanted one, if others are nearer
@@ -75,16 +76,13 @@ class Finisher:
         identity    without one, or without its appearance, see can_finish()
         expression  without one the scene's own
         """
-        rows = [None if code is None else _rows(len(code.code), background) for code in (identity, expression)]
         device = self.neutral.device
-        for i in range(count_faces(painted, background, identity, expression)):
-            face = i if len(background.index) > 1 else 0
-            who, what = (None if row is None else row[i if len(row) > 1 else 0] for row in rows)
+        for i, (face, own, wants) in enumerate(self._each(painted, background, identity, expression)):
             here = self.place(background, face, picture_at, wish)
-            wants = here.blendshapes if what is None else self.neutral + expression.code[what].to(device)
-            own = here.appearance() if who is None else identity.appearances[who].to(device)
+            wants = here.blendshapes.clamp(0, 1) if wants is None else wants
+            own = here.appearance() if own is None else own
             crop_ = None if painted is None else painted[[i if len(painted) > 1 else 0]].to(device)
-            yield self.finish(crop_, here, own, wants.clamp(0, 1).view(1, -1), wish)[0]
+            yield self.finish(crop_, here, own, wants, wish)[0]
 
     def place(self, background: CutOut, i: int, picture_at: Callable[[int], Tensor], wish: Wish) -> "Place":
         """One of a background's faces at the size of the finished crop; no expression and no person changes it."""
@@ -128,17 +126,10 @@ class Finisher:
         self, painted: Tensor | None, scene: "Place", own: Appearance, wants: Tensor, target: Tensor, appearance: float
     ) -> Composed:
         """One face on the wanted mesh, in its surroundings, before it is retouched; all as of finish()."""
-        size, photos = scene.around.shape[-1], own.photos
-        moved = self._moved(own, wants)  # (n, 478)
-        layout = lay_out(target, size)
-        if len(photos) == 1:
-            photo = warp(photos, own.points, target, size, layout=layout)
-        else:
-            fit = DOUBT + (1 - DOUBT) * torch.exp(-(moved / FAR).square())
-            photo = warp_photos(photos, own.points, target[:, None], size, fit=fit)
-        nearest = moved.mean(1).argmin()
+        size, moved = scene.around.shape[-1], self._moved(own, wants)
+        layout, nearest = lay_out(target, size), moved.mean(1).argmin()
         layers = Layers(
-            photo=photo,
+            photo=_carried(own.photos, own.points, moved, target, layout),
             scene=warp(scene.around, scene.points, target, size, layout=layout),
             painted=None if painted is None else self._painted(painted, target, layout),
             moved=moved.amin(0, keepdim=True),
@@ -147,6 +138,49 @@ class Finisher:
         )
         around = surroundings(scene.around, scene.points, target, scene.mask)
         return compose(layers, around, appearance)
+
+    def selfies(
+        self, background: CutOut, identity: Identity | None, expression: Expression | None, wish: Wish
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """What the painter is shown of each person, as selfie() gives it; all as of a call."""
+        device, size = self.neutral.device, background.crop.shape[-1]
+        for face, own, wants in self._each(None, background, identity, expression):
+            points, read, crop_ = (
+                getattr(background, name)[[face]].to(device) for name in ("points", "blendshapes", "crop")
+            )
+            own = Appearance(to_bytes(crop_), points, read) if own is None else own
+            yield self.selfie(points, read, own, read if wants is None else wants, size, wish.shape)
+
+    def selfie(
+        self, scene: Tensor, read: Tensor, own: Appearance, wants: Tensor, size: int, shape: float = 1.0
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """One person's photos on the wanted mesh, as they are: under their own light, with their own folds.
+
+        Picture (1, 3, S, S) in [-1, 1], trust in it, and where it lies, both (1, 1, S, S) 0..1.
+
+        scene, read  (1, 478, 3) and (1, 51): points, in pixels of the frame, and blendshapes of the face there is
+        wants        (1, 51) blendshapes 0..1
+        size         S, the frame's
+        """
+        smaller = max(1, own.pictures.shape[-1] // (FINER * size))
+        photos, points = F.avg_pool2d(own.photos, smaller), own.points / smaller
+        target = self.shape.wanted(own.points, own.blendshapes, wants, scene, read, shape, self.mesh) * FINER
+        found = _carried(photos, points, self._moved(own, wants), target, lay_out(target, FINER * size))
+        edge = found.cover.maximum((1.25 * found.trust).clamp(0, 1))
+        picture, trust, edge = (F.avg_pool2d(x, FINER) for x in (found.picture, found.trust, edge))
+        return picture, trust, edge
+
+    def _each(
+        self, painted: Tensor | None, background: CutOut, identity: Identity | None, expression: Expression | None
+    ) -> Iterator[tuple[int, Appearance | None, Tensor | None]]:
+        """The face of the background, the person and the wanted blendshapes (1, 51), the last two where given."""
+        device = self.neutral.device
+        rows = [None if code is None else _rows(len(code.code), background) for code in (identity, expression)]
+        for i in range(count_faces(painted, background, identity, expression)):
+            who, what = (None if row is None else row[i if len(row) > 1 else 0] for row in rows)
+            own = None if who is None else identity.appearances[who].to(device)
+            wants = None if what is None else (self.neutral + expression.code[[what]].to(device)).clamp(0, 1)
+            yield i if len(background.index) > 1 else 0, own, wants
 
     def _moved(self, own: Appearance, wants: Tensor) -> Tensor:
         """(n, 478): how far the expression moves each point of the photos, parts of the face's height."""
@@ -183,6 +217,14 @@ class Place:
 
     def appearance(self) -> Appearance:
         return Appearance(to_bytes(self.around), self.points, self.blendshapes)
+
+
+def _carried(photos: Tensor, points: Tensor, moved: Tensor, target: Tensor, layout: Layout) -> Warped:
+    """One person's photos (n, 3, C, C) on the wanted mesh; moved: (n, 478) how far each of their points has to go."""
+    if len(photos) == 1:
+        return warp(photos, points, target, layout.size, layout=layout)
+    fit = DOUBT + (1 - DOUBT) * torch.exp(-(moved / FAR).square())
+    return warp_photos(photos, points, target[:, None], layout.size, fit=fit)
 
 
 def can_finish(identity: Identity | None) -> bool:

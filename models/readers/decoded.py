@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..faces.insightface_pack import PackRecogniser
 from ..faces.mesh import SIDE, FaceMesh
-from ..frames import FRAMES, Frame, align, crop, five_points, invert, transform
+from ..frames import FRAMES, Frame, align, crop, five_points, invert, scale, transform
 from ..identity.recogniser import compound_code
 from ..network.config import Config
 
@@ -24,12 +24,12 @@ class FrameMesh(nn.Module):
         self.register_buffer("matrix", mesh_frame(mesh, frame))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x (B, 3, S, S) in [-1, 1] -> points (B, 478, 3), x and y in pixels of the frame; blendshapes (B, 51)"""
+        """x (B, 3, S, S) in [-1, 1] -> points (B, 478, 3) in pixels of the frame; blendshapes (B, 51)"""
         with torch.autocast(x.device.type, enabled=False):
             matrix = self.matrix.expand(len(x), -1, -1)
             points, blendshapes, _ = self.mesh.read(crop(x.float(), matrix, SIDE))
             flat = transform(points[..., :2], invert(matrix))
-            return torch.cat([flat, points[..., 2:]], dim=-1), blendshapes
+            return torch.cat([flat, points[..., 2:] / scale(matrix)[:, None, None]], dim=-1), blendshapes
 
 
 class DecodedReader(nn.Module):

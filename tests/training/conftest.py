@@ -37,7 +37,9 @@ def made_up() -> Dataset:
     latents, mask = 2 * normal(8, 4, 8, 8), torch.zeros(8, 1, 8, 8)
     mask[:, :, 2:7, 2:6] = 1
     return Dataset(
-        latents=latents.half(), background=(latents * (1 - mask)).half(), mask=mask, inside=torch.ones(8, 1, 8, 8),
+        latents=latents.half(), background=(latents * (1 - mask)).half(), mask=mask,
+        selfie=normal(8, 4, 8, 8).half(), trust=torch.rand(8, 1, 8, 8, generator=generator).half(),
+        inside=torch.ones(8, 1, 8, 8),
         identity=F.normalize(normal(8, 16), dim=-1), blendshapes=torch.rand(8, 51, generator=generator),
         pose=10 * normal(8, 3), person=torch.tensor([0, 0, 1, 1, 2, 3, 4, 5]),
         copy=torch.zeros(8, dtype=torch.bool), style=torch.zeros(8, dtype=torch.long),

@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-FORMAT = "diffsfsr-dataset-2"
+FORMAT = "diffsfsr-dataset-3"
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,8 @@ class Dataset:
     latents: Tensor  # (M, C, h, w) raw latents of the answer, float16
     background: Tensor  # (M, C, h, w) raw latents of the crop that is given, without its face, float16
     mask: Tensor  # (M, 1, h, w) 1 = regenerate
+    selfie: Tensor  # (M, C, h, w) raw latents of a photo of the person on the answer's mesh, float16; or no channels
+    trust: Tensor  # (M, 1, h, w) in that, 0..1, float16; or no channels
     inside: Tensor  # (M, 1, h, w) 1 where most of the cell lies inside the photo
     identity: Tensor  # (M, D)
     blendshapes: Tensor  # (M, 51) as read

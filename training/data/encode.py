@@ -17,15 +17,18 @@ from ...models.faces.insightface_pack import PackRecogniser
 from ...models.faces.mesh import BLENDSHAPES
 from ...models.identity.recogniser import compound_code
 from ...models.masks import face_mask, light_on_face, remove_face
-from ...models.network.denoiser import shrink_mask
+from ...models.network.denoiser import shrink_mask, shrink_plane
 from ...models.network.precision import autocast
 from ...models.pixels import from_bytes
 from ..progress import Meter
 from .dataset import Dataset, join, made_from
+from .elsewhere import random_tones
+from .selfies import Selfies
 from .shards import Shards, full_name, shard_paths
 from .split import is_test_person, name_hash
 
 CONTRADICTION = 0.04  # mean difference in a latent's 8x8 pixels, of [-1, 1], from which a scene and an answer disagree
+OTHER_PHOTO = 0.5  # chance that a person is shown in another photo, where there is one
 BATCH = 64  # pictures encoded at a time
 
 
@@ -36,6 +39,7 @@ class Encoding:
     autoencoder: nn.Module
     recognisers: nn.ModuleDict
     light: bool  # the background keeps the light on its face (config.keeps_light)
+    selfies: Selfies | None = None  # makes the planes of a photo of the person, where the network has them
     mirror: bool = True  # take each picture mirrored as well
     variations: int = 1  # how often each picture is taken: from the second time on, its colours are changed, too
     seed: int = 0
@@ -89,12 +93,19 @@ def encode_shards(
         given = torch.arange(len(shards.names))
         takes_part = takes_part or (lambda person: not is_test_person(person))
         rows = [row for row, person in enumerate(shards.people) if takes_part(person)]
+    own: dict[str, list[int]] = {}  # rows of each person
+    for row in rows:
+        own.setdefault(shards.people[row], []).append(row)
+    own = {row: own[shards.people[row]] for row in rows}
     for variation, mirrored in product(range(encoding.variations), (False, True)[: 1 + encoding.mirror]):
         for start in range(0, len(rows), BATCH):
             answers = rows[start : start + BATCH]
             seed = 2 * ((encoding.seed + variation) * 1_000_003 + start) + mirrored
             generator = torch.Generator().manual_seed(seed)
-            yield encode(shards, answers, given[answers].tolist(), encoding, place, variation, mirrored, generator)
+            chance = 1.0 if shards.rendered else OTHER_PHOTO
+            photos = photos_of(answers, own, generator, chance) if encoding.selfies else answers
+            scenes = given[answers].tolist()
+            yield encode(shards, answers, scenes, photos, encoding, place, variation, mirrored, generator)
 
 
 @torch.inference_mode()
@@ -102,13 +113,14 @@ def encode(
     shards: Shards,
     answers: Sequence[int],
     scenes: Sequence[int],
+    photos: Sequence[int],
     encoding: Encoding,
     place: int,
     variation: int,
     mirrored: bool,
     generator: torch.Generator,
 ) -> Dataset:
-    """answers: rows of the shards; scenes: of the pictures that are given in their place"""
+    """answers: rows of the shards; scenes: of the pictures given in their place; photos: of the people who are shown"""
     x, scene = (from_bytes(shards.rows("crop", rows)) for rows in (answers, scenes))
     face = from_bytes(shards.rows("face", answers))
     points, around = shards.rows("points", answers), shards.rows("points", scenes)
@@ -128,14 +140,27 @@ def encode(
     device = encoding.device
     with autocast(device, encoding.bfloat16):
         removed = remove_face(scene, mask, fill)
-        both = encoding.autoencoder.encode(torch.cat([x, removed]).to(device)).latent_dist.mode()
-    latents, background = both.half().cpu().chunk(2)
+        pictures, trust = [x, removed], x[:, :0, ::8, ::8]
+        if encoding.selfies is not None:
+            others, read = (shards.rows(key, [*photos, *scenes]) for key in ("crop", "blendshapes"))
+            others, read = (others.flip(-1), read[:, mirror_order()]) if mirrored else (others, read)
+            itself = torch.tensor(photos) == torch.tensor(answers)
+            others = torch.where(itself.view(-1, 1, 1, 1), x, from_bytes(others[: len(x)]))
+            places = encoding.selfies.read(scene, read[len(x) :])
+            faces = encoding.selfies.read(others, read[: len(x)], places)
+            selfie, trust, edge = encoding.selfies.show(faces, itself, places, blendshapes, generator)
+            pictures.append(torch.lerp(removed, selfie, edge))
+            trust = shrink_plane("trust", trust)
+        found = encoding.autoencoder.encode(torch.cat(pictures).to(device)).latent_dist.mode()
+    latents, background, *selfie = found.half().cpu().split(len(x))
     apart = nn.functional.avg_pool2d((x - scene).abs().mean(1, keepdim=True), 8) > CONTRADICTION
     people = [shards.people[row] for row in answers]
     return Dataset(
         latents=latents,
         background=background,
         mask=shrink_mask(mask),
+        selfie=selfie[0] if selfie else latents[:, :0],
+        trust=trust.half(),
         inside=(nn.functional.avg_pool2d(inside, 8) > 0.5).float(),
         identity=compound_code(encoding.recognisers, face.to(device)).cpu(),
         blendshapes=blendshapes,
@@ -148,6 +173,18 @@ def encode(
     )
 
 
+def photos_of(
+    answers: Sequence[int], own: dict[int, list[int]], generator: torch.Generator, chance: float
+) -> list[int]:
+    """For each row another one of its person, where there is one, as often as `chance` says; else itself."""
+    draws = torch.rand((len(answers), 2), generator=generator).tolist()
+    found = []
+    for row, (other, which) in zip(answers, draws, strict=True):
+        others = [each for each in own[row] if each != row]
+        found.append(others[int(which * len(others))] if others and other < chance else row)
+    return found
+
+
 def number_of(person: str) -> int:
     """The same for all photos of a person, in whatever folder: 63 bits of the hash of the name."""
     return int(name_hash(person), 16) >> 1
@@ -156,6 +193,7 @@ def number_of(person: str) -> int:
 def fingerprint(folders: Sequence[Path], encoding: Encoding) -> dict[str, str]:
     """What the encoded pictures are made of: options, and hashes of shards and networks."""
     found = {name: str(getattr(encoding, name)) for name in ("light", "mirror", "variations", "seed")}
+    found["selfies"] = str(encoding.selfies is not None)
     for place, folder in enumerate(folders):
         Shards(folder)  # raises where there are none
         found[f"shards of folder {place}"] = hash_of(path.read_bytes() for path in shard_paths(folder))
@@ -205,13 +243,6 @@ def random_masks(points: Tensor, size: int, generator: torch.Generator) -> Tenso
         face_mask(p[None], size, 0.06 + 0.10 * a, 0.02 + 0.12 * b) for p, (a, b) in zip(points, draws, strict=True)
     ]
     return torch.cat(masks)
-
-
-def random_tones(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """pictures (B, 3, H, W) in [-1, 1], each one's contrast, brightness and colour changed -> the same"""
-    contrast, brightness = torch.randn((2, len(pictures), 1, 1, 1), generator=generator)
-    colour = torch.randn((len(pictures), 3, 1, 1), generator=generator)
-    return (pictures * (1 + 0.15 * contrast) + 0.12 * brightness + 0.04 * colour).clamp(-1, 1)
 
 
 def backgrounds_of(scene: Tensor, owner: Tensor) -> Tensor:

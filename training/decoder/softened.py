@@ -44,6 +44,8 @@ def reconstruction(
         z0=data.latents.float() * scale,
         background=data.background.float() * scale,
         mask=data.mask,
+        selfie=data.selfie.float() * scale,
+        trust=data.trust.float(),
         weight=data.mask * data.inside,
         identity=unit_vectors(data.identity, sizes),
         expression=data.blendshapes - neutral,

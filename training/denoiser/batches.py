@@ -26,6 +26,8 @@ class Batch:
     z0: Tensor  # (B, C, h, w) unit variance: the answer
     background: Tensor  # (B, C, h, w)
     mask: Tensor  # (B, 1, h, w)
+    selfie: Tensor  # (B, C, h, w), zero where nobody is shown; no channels where the network has no such plane
+    trust: Tensor  # (B, 1, h, w), likewise
     weight: Tensor  # (B, 1, h, w) how much an error counts beside the others of the joint batch
     identity: Tensor  # (B, D) a unit vector of each recogniser
     expression: Tensor  # (B, 51) blendshapes minus neutral
@@ -91,6 +93,9 @@ class Sampler:
         stands_in = ~photo & (u[9] < training.stand_in) & self.seldom.any()
         weight = weight * torch.where(stands_in.view(-1, 1, 1, 1), self.seldom, True)
 
+        # whose face has no known answer is shown no photo: it would be one of the answer that is there
+        shown = ((u[10] >= training.drop_selfie) & ~swapped).view(-1, 1, 1, 1)
+
         def normal(*shape: int) -> Tensor:
             return torch.from_numpy(np.stack([g.standard_normal(shape, dtype=np.float32) for g in generators]))
 
@@ -100,6 +105,8 @@ class Sampler:
             z0=data.latents[rows].float() * self.latent_scale,
             background=data.background[rows].float() * self.latent_scale,
             mask=mask,
+            selfie=data.selfie[rows].float() * self.latent_scale * shown,
+            trust=data.trust[rows].float() * shown,
             weight=weight,
             identity=unit_vectors(data.identity[source] + normal(len(length)) * length, self.sizes),
             expression=data.blendshapes[face] - self.neutral,
@@ -116,7 +123,7 @@ class Sampler:
         return [np.random.default_rng((self.training.seed, number)) for number in numbers.tolist()]
 
     def _chosen(self, u: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """u: ten of (B,) in [0, 1). Rows of the pictures, and of those that their identities are taken from."""
+        """u: of (B,) in [0, 1). Rows of the pictures, and of those that their identities are taken from."""
         kind = (u[0] < self.training.rendered).long() * (len(self.styles) - 1)
         rows = torch.stack([pictures[floor(u[1], len(pictures))] for pictures in self.styles])
         rows = rows[kind, torch.arange(len(kind))]
@@ -141,8 +148,8 @@ class Sampler:
 
 
 def uniform(generators: Sequence[np.random.Generator]) -> tuple[Tensor, ...]:
-    """The first ten numbers in [0, 1) of each generator: ten of (B,) float64."""
-    return torch.from_numpy(np.stack([each.random(10) for each in generators])).unbind(1)
+    """The first eleven numbers in [0, 1) of each generator: eleven of (B,) float64."""
+    return torch.from_numpy(np.stack([each.random(11) for each in generators])).unbind(1)
 
 
 def floor(u: Tensor, count: int | Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from PIL import ImageDraw
 from torch import Tensor, nn
 
+from ...models.appearance.finish import Wish
 from ...models.codes import Background, Expression, Identity
 from ...models.encoders import Encoders
 from ...models.expression.library import ExpressionLibrary
@@ -69,7 +70,8 @@ class Grid:
         whole = DiffSFSR(self.encoders, model.denoiser, autoencoder)
         columns = []
         for seed, triple in enumerate(self.triples):
-            crops = whole.paint(triple.identity, triple.expression, triple.background, Painting(STEPS, seed))
+            given = triple.identity, triple.expression, triple.background
+            crops = whole.paint(*given, Painting(STEPS, seed), wish=Wish())
             size = crops.shape[-1]
             selfie = F.interpolate(triple.selfie[None], size=(size, size), mode="bilinear", align_corners=False)
             columns.append(torch.cat([selfie[0].cpu(), triple.background.crop[0].cpu(), crops[0].cpu()], dim=1))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...models.network.config import PLANES
 from ..settings import Settings, option
 
 
@@ -33,6 +34,10 @@ class Training(Settings):
     drop_expression: float = option(0.10, "further share without expression")
     drop_identity: float = option(0.05, "further share without identity")
     drop_pose: float = option(0.10, "share without pose, independent of the others")
+    planes: tuple[str, ...] | None = option(
+        None, "what the network is given beside the noisy latents (left out: as the weights to start from); selfie and "
+        "trust show it a photo of the person", nargs="+", choices=PLANES)  # fmt: skip
+    drop_selfie: float = option(0.2, "share of pictures whose person is not shown, independent of the others")
     other_photo: float = option(
         0.5, "chance to take the identity from another photo of the person; always, if rendered"
     )

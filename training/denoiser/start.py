@@ -23,6 +23,7 @@ from ...models.pixels import from_bytes
 from ..autoencoder.train import load_autoencoder
 from ..data.dataset import Dataset
 from ..data.encode import Encoding
+from ..data.selfies import Selfies
 from .stable_diffusion import began_as_stable_diffusion, is_stable_diffusion, read_stable_diffusion
 from .train import Model, new_model
 
@@ -52,7 +53,8 @@ class Start:
 
     def encoding(self, **varied) -> Encoding:
         """How its networks want their pictures. varied: mirror, variations, seed, bfloat16"""
-        return Encoding(self.autoencoder, self.recognisers, self.config.keeps_light, **varied)
+        selfies = Selfies.load(self.config.frame) if "selfie" in self.config.planes else None
+        return Encoding(self.autoencoder, self.recognisers, self.config.keeps_light, selfies, **varied)
 
 
 def read_start(

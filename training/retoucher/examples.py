@@ -6,11 +6,9 @@ hides; where that expression bends the skin, it gets the other's folds. The run 
 is painted from a noisy portrait, with its codes, so that it fits.
 """
 
-import io
-import math
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -19,20 +17,16 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ...models.appearance.bands import halve, join, over_face, split
-from ...models.appearance.composite import FAR
-from ...models.appearance.finish import CHIN, DETAIL, FOREHEAD, Place
-from ...models.appearance.light import from_log, to_log
+from ...models.appearance.finish import DETAIL, Place, Wish
 from ...models.appearance.photos import PORTRAIT, Appearance, photograph
-from ...models.appearance.warp import warp
 from ...models.codes import CutOut, Expression
 from ...models.compositing import FEATHER, feather
 from ...models.cutting import cut_out as cut_faces
 from ...models.faces.mesh import Face
-from ...models.pictures import decode_picture, to_pil
+from ...models.pictures import decode_picture
 from ...models.pipeline import DiffSFSR
 from ...models.pixels import from_bytes, to_bytes
-from ..data.encode import random_tones
+from ..data.elsewhere import Faces, as_taken_elsewhere, carry_away
 from ..data.photos import Photos, person_of
 from ..data.split import is_test_person, name_hash
 from ..run import generator_at
@@ -41,8 +35,6 @@ SIDE = 512  # pixels of an example
 PAINTED_FROM = (500, 1000)  # noise levels that a portrait is painted from
 STEPS = 3  # by which
 ACTING, DRAWN = 50, 3  # portraits that an expression may be taken from; the farthest of so many is
-FOLDS = 5  # bands of a portrait of 640 pixels that folds are in
-TURN = (20.0, 10.0)  # degrees of yaw and pitch that a portrait is turned by at most
 
 
 @dataclass(frozen=True)
@@ -119,13 +111,13 @@ def make_example(
     mask, soft = (F.interpolate(x, size=(SIDE, SIDE), mode="bilinear", align_corners=False) for x in (scene.mask, soft))
     place = Place(truth, scene.points * DETAIL, scene.blendshapes, (mask > 0.5).to(soft), soft)
     if other is None:
-        photo, points, blendshapes = carry_away(portrait, actor, model, generator)
+        photo, points, blendshapes = carried_away(portrait, actor, model, generator)
     else:
         shown = photograph([other.picture], [other.face])
         photo, points, blendshapes = shown.photos, shown.points, shown.blendshapes
     photo = as_taken_elsewhere(photo, generator)
     own = Appearance(to_bytes(photo), points, blendshapes)
-    painted = paint(portrait, scene, model, generator)
+    painted = paint(portrait, scene, own, model, generator)
     composed = finisher.compose(painted, place, own, scene.blendshapes, place.points, 1.0)
     planes, truth = (to_bytes(x[0]) for x in (composed.planes(), truth))
     return Example(planes, truth, place.points[0, :, :2].contiguous())
@@ -139,12 +131,16 @@ def cut_out(portrait: Portrait, model: DiffSFSR) -> CutOut:
     return cut_faces(portrait.picture[None].__getitem__, [[portrait.face]], frame, margins, matrix=matrix)
 
 
-def paint(portrait: Portrait, scene: CutOut, model: DiffSFSR, generator: torch.Generator) -> Tensor:
-    """(1, 3, S, S) in [-1, 1]: the portrait noised, and painted from there with its own codes, guided as usual."""
+def paint(portrait: Portrait, scene: CutOut, own: Appearance, model: DiffSFSR, generator: torch.Generator) -> Tensor:
+    """(1, 3, S, S) in [-1, 1]: the portrait noised, and painted from there with its own codes, guided as usual.
+
+    own  the photo that is shown of the person
+    """
     identity, _ = model.encoders.identity([portrait.picture], known=lambda _: [portrait.face])
     expression = Expression(scene.blendshapes - model.encoders.conditioner.neutral)
     tokens = model.encoders.tokens(identity, expression, scene)
-    predict = model.guided(tokens, model.planes(scene), 2.0, 2.0)
+    planes = model.planes(scene, replace(identity, appearances=(own,)), expression, Wish())
+    predict = model.guided(tokens, planes, 2.0, 2.0)
     t = int(torch.randint(*PAINTED_FROM, (), generator=generator))
     whole = model.encode(scene.crop)
     z = model.schedule.noisy(whole, torch.randn(whole.shape, generator=generator), torch.tensor([t]))
@@ -155,55 +151,18 @@ def paint(portrait: Portrait, scene: CutOut, model: DiffSFSR, generator: torch.G
     return model.decode(z)
 
 
-def carry_away(
+def carried_away(
     portrait: Portrait, actor: Portrait, model: DiffSFSR, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The portrait doing what another one does, from another side (1, 3, 640, 640); points and blendshapes of it."""
     shape, mesh = model.encoders.shape, model.encoders.mesh
-    points, had, wants = portrait.face.points[None], portrait.face.blendshapes[None], actor.face.blendshapes[None]
-    moved = shape.wanted(points, had, wants, points, had, 1.0, mesh)
-    yaw, pitch = ((torch.rand(2, generator=generator) * 2 - 1) * torch.tensor(TURN)).deg2rad().tolist()
-    cy, sy, cp, sp = math.cos(yaw), math.sin(yaw), math.cos(pitch), math.sin(pitch)
-    turn = torch.tensor([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]]) @ torch.tensor([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
-    middle = moved.mean(1, keepdim=True)
-    turned = (moved - middle) @ turn.T + middle
-    there = warp(portrait.picture[None], points, turned, PORTRAIT.size)
-    acted = warp(actor.picture[None], actor.face.points[None], turned, PORTRAIT.size)
-    height = (points[:, CHIN] - points[:, FOREHEAD]).norm()
-    far = (moved - points)[..., :2].norm(dim=-1, keepdim=True) / (FAR * height)
-    bent = 1 - torch.exp(-over_face(turned / 4, far, PORTRAIT.size // 4, 0.1).square())
-    bent = F.interpolate(bent, size=PORTRAIT.size, mode="bilinear", align_corners=False) * acted.trust * there.trust
-    face = from_log(folded(to_log(there.picture), to_log(acted.picture), bent))
-    picture = torch.lerp(portrait.picture[None], face, there.cover)
-    faces = mesh.find(picture[0], limit=1)
-    read = (faces[0].points, faces[0].blendshapes) if faces else (turned[0], wants[0])
-    return picture, *(each[None] for each in read)
-
-
-def folded(face: Tensor, other: Tensor, bent: Tensor) -> Tensor:
-    """A face with another one's folds: its fine bands' brightness, where `bent` (B, 1, S, S) says. In logarithms."""
-    (own, rest), (theirs, _) = split(face, FOLDS), split(other, FOLDS)
-    for number, (mine, other) in enumerate(zip(own, theirs, strict=True)):
-        own[number] = mine + bent * (other - mine).mean(1, keepdim=True)
-        bent = halve(bent)
-    return join(own, rest)
-
-
-def as_taken_elsewhere(photo: Tensor, generator: torch.Generator) -> Tensor:
-    """Another light from a side, other colours, blur, noise and compression. (1, 3, H, W) in [-1, 1] -> the same"""
-    size = photo.shape[-1]
-    field = torch.randn((1, 1, 3, 3), generator=generator) * 0.25 * torch.rand((), generator=generator)
-    field = F.interpolate(field, size=(size, size), mode="bicubic", align_corners=True).exp()
-    photo = random_tones(((photo + 1) * field - 1).clamp(-1, 1), generator)
-    draws = torch.rand(3, generator=generator).tolist()
-    if draws[0] < 0.5:  # smaller photos
-        small = round(size / (1 + 3 * draws[0]))
-        photo = F.interpolate(photo, size=(small, small), mode="bicubic", antialias=True)
-        photo = F.interpolate(photo, size=(size, size), mode="bicubic", align_corners=False)
-    photo = photo + 0.03 * draws[1] ** 2 * torch.randn(photo.shape, generator=generator)
-    packed = io.BytesIO()
-    to_pil(photo[0]).save(packed, "JPEG", quality=round(60 + 38 * draws[2]))
-    return decode_picture(packed.getvalue(), "a portrait in JPEG")[None]
+    photo, other = (
+        Faces(each.picture[None], each.face.points[None], each.face.blendshapes[None]) for each in (portrait, actor)
+    )
+    away = carry_away(photo, other, shape, mesh, generator)
+    faces = mesh.find(away.pictures[0], limit=1)
+    read = (faces[0].points, faces[0].blendshapes) if faces else (away.points[0], away.blendshapes[0])
+    return away.pictures, *(each[None] for each in read)
 
 
 class Examples:

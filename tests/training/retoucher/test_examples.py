@@ -6,8 +6,9 @@ from diffsfsr.models import DiffSFSR
 from diffsfsr.models.appearance.composed import PLANES
 from diffsfsr.models.appearance.photos import photograph
 from diffsfsr.models.pictures import decode_picture, to_pil
+from diffsfsr.training.data.elsewhere import as_taken_elsewhere
 from diffsfsr.training.data.photos import Photos
-from diffsfsr.training.retoucher.examples import SIDE, Examples, as_taken_elsewhere, read_portrait, write_examples
+from diffsfsr.training.retoucher.examples import SIDE, Examples, read_portrait, write_examples
 from PIL import Image
 
 
