@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 
 import pytest
@@ -11,7 +12,7 @@ from diffsfsr.models.expression.library import ExpressionLibrary
 from diffsfsr.models.identity.recogniser import Recogniser
 from diffsfsr.models.network.autoencoder import build_autoencoder
 from diffsfsr.models.network.checkpoint import ASSETS
-from diffsfsr.models.network.denoiser import Denoiser, shrink_mask
+from diffsfsr.models.network.denoiser import Denoiser, shrink_mask, widen
 from diffsfsr.models.network.sampling import guide
 from diffsfsr.models.pipeline import DiffSFSR, Painting
 
@@ -66,6 +67,60 @@ def test_a_face_is_drawn_into_the_picture(model, person, background):
     )
     changed[top:bottom, left:right] = False
     assert not changed.any()  # hair, shoulders, surroundings
+
+
+@pytest.fixture(scope="module")
+def shown(model) -> DiffSFSR:
+    """The same model, which has been taught to look at a photo of the person."""
+    config = dataclasses.replace(model.config, planes=("mask", "background", "selfie", "trust"))
+    denoiser, weights = Denoiser(config), model.denoiser.unet.state_dict()
+    weights["conv_in.weight"] = widen(weights["conv_in.weight"], model.config, config)
+    denoiser.unet.load_state_dict(weights)
+    encoders = copy.copy(model.encoders)
+    encoders.config = config
+    return DiffSFSR(encoders, denoiser.eval().requires_grad_(False), model.autoencoder)
+
+
+def test_the_painter_is_shown_photos_where_it_has_a_place_for_them(model, shown, person, background):
+    joy, whole = model.expression("joy"), Wish()
+    code = dataclasses.replace(person, appearances=())
+    for who, wish in ((person, None), (person, PAINTED), (code, whole)):
+        planes = shown.planes(background, who, joy, wish)
+        assert not planes["selfie"].any() and not planes["trust"].any()
+    assert model.planes(background, person, joy, whole).keys() == {"mask", "background"}
+    planes = shown.planes(background, person, joy, whole)
+    assert planes["trust"].amax() > 0.8 and planes["trust"].amin() == 0
+    seen, trust, given = (
+        shown.encoders.planes(background, person, joy, whole)[name] for name in ("selfie", "trust", "background")
+    )
+    away = (seen - given).abs().amax(1, keepdim=True) > 0.02
+    assert away[trust > 0.5].float().mean() > 0.8
+    assert not away[..., [*range(8), *range(120, 128)]].any()  # the surroundings are those that are given
+
+
+def test_a_photo_that_counts_nothing_yet_changes_nothing(model, shown, person, background):
+    """Planes that are new to a network start at zero."""
+    want, got = (
+        each.paint(person, model.expression("joy"), background, Painting(2), wish=Wish()) for each in (model, shown)
+    )
+    torch.testing.assert_close(got, want, atol=1e-4, rtol=0)
+
+
+def test_a_batch_is_shown_what_its_singles_are(shown, person, background, acted):
+    other = shown.identity([acted("P002", 1)])
+    both = Identity(torch.cat([person.code, other.code]), person.recognisers, 1, person.appearances + other.appearances)
+    planes = shown.planes(background, both, None, Wish())
+    for i, one in enumerate((person, other)):
+        alone = shown.planes(background, one, None, Wish())
+        for name in ("selfie", "trust"):
+            torch.testing.assert_close(planes[name][i : i + 1], alone[name], atol=1e-4, rtol=0)
+
+
+def test_without_an_identity_the_painter_is_shown_the_scenes_own_face(shown, background):
+    planes = shown.encoders.planes(background, None, None, Wish())
+    inner = planes["trust"] > 0.9
+    away = (planes["selfie"] - background.crop).abs().mean(1, keepdim=True)
+    assert inner.any() and away[inner].mean() < 0.06
 
 
 def test_the_seed_alone_decides(model, person, background):

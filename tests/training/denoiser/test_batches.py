@@ -103,6 +103,16 @@ def test_latents_have_unit_scale_and_expressions_start_from_neutral(made_up):
     torch.testing.assert_close(batch.identity, made_up.identity[rows])
 
 
+def test_people_are_shown_as_often_as_asked_and_never_where_another_face_is_wanted(made_up):
+    training = Training(batch=2000, drop_selfie=0.3, **STEADY)
+    batch = drawn(made_up, training, swap=0.25)
+    shown = batch.selfie.flatten(1).any(1)
+    assert torch.equal(shown, batch.trust.flatten(1).any(1)) and not shown[batch.swapped].any()
+    assert shown[~batch.swapped].float().mean() == pytest.approx(0.7, abs=0.04)
+    rows = rows_of(batch, made_up)
+    assert torch.equal(batch.selfie[shown], made_up.selfie[rows[shown]].float() * SCALE)
+
+
 def test_conditions_are_dropped_as_often_as_asked(made_up):
     training = Training(batch=4000, drop_both=0.1, drop_expression=0.15, drop_identity=0.05, drop_pose=0.2)
     identity, expression, pose = drawn(made_up, training).keep.unbind(-1)
