@@ -143,7 +143,7 @@ async def _photo(studio: Studio, request: web.Request) -> web.Response:
     asked = await _asked(request)
     node, photo = _node(asked), _text(asked, "photo")
 
-    def read() -> dict[str, float]:
+    def read(_: Callable[[], None]) -> dict[str, float]:
         live = studio.live(node, photo)
         return values_of(live.blendshapes - live.finisher.neutral)
 
@@ -159,11 +159,11 @@ async def _face(studio: Studio, request: web.Request) -> web.Response:
         raise ValueError(f"got {str(side):.20} for size, want one of {SIDES}")
     code = None if asked.get("untouched") is True else wanted(asked).code[0]
 
-    def show() -> tuple[bytes, dict]:
+    def show(go_on: Callable[[], None]) -> tuple[bytes, dict]:
         from ..models.pictures import to_pil
 
         live, stream = studio.live(node, photo, scene), io.BytesIO()
-        shown = live.untouched(side // 128) if code is None else live.show(code, side // 128)
+        shown = live.untouched(side // 128) if code is None else live.show(code, side // 128, go_on)
         to_pil(shown.picture).save(stream, "JPEG", quality=QUALITY, subsampling=0)
         return stream.getvalue(), shown.handles
 
@@ -176,7 +176,7 @@ async def _face(studio: Studio, request: web.Request) -> web.Response:
 
 async def _forget(studio: Studio, request: web.Request) -> web.Response:
     node = _node(await _asked(request))
-    await studio.do(f"{node} forget", lambda: studio.forget(node))
+    await studio.do(f"{node} forget", lambda _: studio.forget(node))
     return web.json_response({})
 
 

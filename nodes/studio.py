@@ -59,19 +59,24 @@ class Studio:
         self._finisher: Finisher | None = None
         self._later: asyncio.TimerHandle | None = None
 
-    async def do(self, who: str, work: Callable[[], Answer]) -> Answer:
+    async def do(self, who: str, work: Callable[[Callable[[], None]], Answer]) -> Answer:
         """What `work` gives, done in its turn by the studio's thread.
 
-        who  Superseded is raised where it has asked again before its turn came
+        who   Superseded is raised where it has asked again before its turn came
+        work  is given a function that raises it where it has asked again meanwhile
         """
         number = self._asked[who] = self._asked.get(who, 0) + 1
+
+        def go_on() -> None:
+            if self._asked.get(who) != number:
+                raise Superseded
+
         try:
             async with self._turn:
-                if self._asked.get(who) != number:
-                    raise Superseded
+                go_on()
                 loop = asyncio.get_running_loop()
                 self._rest_later(loop)
-                return await loop.run_in_executor(self._thread, _quietly(work))
+                return await loop.run_in_executor(self._thread, _quietly(lambda: work(go_on)))
         finally:
             if self._asked.get(who) == number:
                 del self._asked[who]

@@ -27,6 +27,14 @@ def blur(x: Tensor, sigma: float) -> Tensor:
     return coarse if step == 1 else F.interpolate(coarse, size=x.shape[-2:], mode="bilinear", align_corners=False)
 
 
+def widest(x: Tensor, width: int) -> Tensor:
+    """The largest value in a square of `width` pixels, an odd number, around each; along one axis after the other."""
+    half = width // 2
+    for shape, sides in (((1, width), (0, half)), ((width, 1), (half, 0))):
+        x = F.max_pool2d(x, shape, stride=1, padding=sides)
+    return x
+
+
 def split(x: Tensor, count: int) -> tuple[list[Tensor], Tensor]:
     """Laplacian pyramid (Burt and Adelson 1983): `count` bands, finest first, each half as large, and what is left."""
     bands = []

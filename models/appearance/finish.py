@@ -23,7 +23,7 @@ from .composite import Layers, compose, surroundings
 from .layout import Layout
 from .photos import Appearance
 from .retouch import Retoucher
-from .shape import ShapeModel
+from .shape import Person, ShapeModel
 from .topology import MOUTH, OUTLINE
 from .warp import Warped, lay_out, warp, warp_photos
 
@@ -96,11 +96,13 @@ class Finisher:
         points, blendshapes = (x[i : i + 1].to(device) for x in (background.points, background.blendshapes))
         return Place(around, points * detail, blendshapes, mask, soft)
 
-    def target(self, scene: "Place", own: Appearance, wants: Tensor, wish: Wish) -> Tensor:
+    def person(self, own: Appearance) -> Person:
+        """What target() needs of somebody's photos."""
+        return self.shape.person(own.points, own.blendshapes, self.mesh)
+
+    def target(self, scene: "Place", who: Person, wants: Tensor, wish: Wish) -> Tensor:
         """The wanted mesh (1, 478, 3), crop pixels; wants: (1, 51) blendshapes 0..1."""
-        return self.shape.wanted(
-            own.points, own.blendshapes, wants, scene.points, scene.blendshapes, wish.shape, self.mesh
-        )
+        return self.shape.wear(who, wants, scene.points, scene.blendshapes, wish.shape, self.mesh)
 
     def finish(
         self,
@@ -115,7 +117,7 @@ class Finisher:
 
         target  from target(), where it is there already
         """
-        target = self.target(scene, own, wants, wish) if target is None else target
+        target = self.target(scene, self.person(own), wants, wish) if target is None else target
         composed = self.compose(painted, scene, own, wants, target, wish.appearance)
         face = composed.face
         if painted is not None and wish.retouch:

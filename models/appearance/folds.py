@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .bands import blur
+from .bands import blur, widest
 from .light import to_log
 
 LINE, BESIDE = 3 / 512, 12 / 512  # half widths of a fold and of the skin that it is compared with, parts of the side
@@ -30,7 +30,7 @@ def folds(photo: Tensor, skin: Tensor) -> Tensor:
     dark = _ramp(-line / usual, DEEP)
     along = _coherence(line, LONG * half)
     found = dark * _ramp(along, STRAIGHT) * skin
-    found = F.max_pool2d(found, 5, stride=1, padding=2)
+    found = widest(found, 5)
     return F.interpolate(blur(found, 2.0), size=(size, size), mode="bilinear", align_corners=False)
 
 

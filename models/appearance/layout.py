@@ -61,9 +61,12 @@ class Layout:
         self.shown = planes >= 0  # (B, 1, h, w)
         self.cover = (self.shown & (planes < 4)).to(target)
 
-    def trust(self, source: Tensor, fit: Tensor | None) -> Tensor:
-        """(B, V) trust at the points, seam included, for a photo that has the face's points at source (B, 478, 3)."""
-        found = point_trust(source, self.target[:, :POINTS], self.skin)
+    def trust(self, source: Tensor, fit: Tensor | None, seen: Tensor | None = None) -> Tensor:
+        """(B, V) trust at the points, seam included, for a photo that has the face's points at source (B, 478, 3).
+
+        seen: of trust.point_trust()
+        """
+        found = point_trust(source, self.target[:, :POINTS], self.skin, seen)
         if fit is not None:
             found = found * fit
         brow = found.new_tensor(_brow())

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .bands import blur, over_face
+from .bands import blur, over_face, widest
 from .topology import TRIANGLES
 
 DARK = 0.15  # added before the logarithm where bands are joined: below it differences count as such, not as ratios
@@ -111,7 +111,7 @@ def hair_of(texture: Tensor, scene: Tensor, skin: Tensor, harmonics: Tensor, ali
     """
     own, other, seen, same = map(_coarse, (texture, scene, skin, alike))
     own, _ = relight(own, other, seen, harmonics, same)
-    around = _widest(_far_darker(_closed(_grey(own)), _closed(_grey(other))), AROUND)
+    around = widest(_far_darker(_closed(_grey(own)), _closed(_grey(other))), AROUND)
     dark, strands = _darker_than_skin(own, seen), _darker_than_skin(own, seen, STRANDS, lines=True)
     return _fine(around * dark, texture), _fine(around * dark.maximum(strands), texture)
 
@@ -124,12 +124,12 @@ def _darker_than_skin(picture: Tensor, skin: Tensor, much: tuple[float, float] =
 
 def _far_darker(grey: Tensor, usual: Tensor, much: tuple[float, float] = HAIR) -> Tensor:
     """0..1, in and beside what is; logarithms (B, 1, COARSE, COARSE)."""
-    return _widest(((usual - grey - much[0]) / (much[1] - much[0])).clamp(0, 1), 5)
+    return widest(((usual - grey - much[0]) / (much[1] - much[0])).clamp(0, 1), 5)
 
 
 def _closed(grey: Tensor) -> Tensor:
     """Without dark lines."""
-    return -_widest(-_widest(grey, 7), 7)
+    return -widest(-widest(grey, 7), 7)
 
 
 def _grey(picture: Tensor) -> Tensor:
@@ -142,10 +142,6 @@ def _coarse(x: Tensor) -> Tensor:
 
 def _fine(x: Tensor, like: Tensor) -> Tensor:
     return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
-
-
-def _widest(x: Tensor, width: int) -> Tensor:
-    return F.max_pool2d(x, width, stride=1, padding=width // 2)
 
 
 def harmonics_of(points: Tensor, size: int) -> Tensor:

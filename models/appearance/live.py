@@ -5,6 +5,7 @@ the scene's own, one warp is the whole picture; another person's go through the 
 The painter takes no part, so what no photo shows, such as the inside of a shut mouth, stays dark.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -17,8 +18,9 @@ from ..pixels import from_bytes, to_bytes
 from .composite import face_edge, surroundings
 from .finish import Finisher, Place, Wish
 from .photos import Appearance
+from .shape import Person
 from .topology import LEFT_EYE, LEFT_IRIS, LIPS, OUTLINE, RIGHT_EYE, RIGHT_IRIS
-from .warp import warp
+from .warp import unhidden, warp
 
 FRAME = FRAMES["mini-128"]
 # Points of the mesh by which a face is held: name -> number. "left" is the viewer's.
@@ -48,38 +50,52 @@ class Live:
         self.blendshapes = face.blendshapes if own is None else own.blendshapes.mean(0)  # (51,), the photo's own
         self._picture = to_bytes(picture)
         self._background = cut_out(picture[None].__getitem__, [[face]], FRAME)
-        self._places: dict[int, Place] = {}
+        self._stages: dict[int, _Stage] = {}
 
     def untouched(self, detail: int) -> Shown:
         """The scene as it is. detail: side of the picture over 128 pixels"""
-        place = self._place(detail)
+        place = self._stage(detail).place
         return Shown(place.around[0], _handles(place.points, place.around.shape[-1]))
 
-    def show(self, code: Tensor, detail: int) -> Shown:
-        """The face with an expression code (51,)."""
-        place = self._place(detail)
+    def show(self, code: Tensor, detail: int, go_on: Callable[[], None] = lambda: None) -> Shown:
+        """The face with an expression code (51,).
+
+        go_on  is called between pieces of the work, and may raise what ends it
+        """
+        stage, wish = self._stage(detail), Wish(detail=detail)
         wants = (self.finisher.neutral + code).clamp(0, 1).view(1, -1)
-        own, wish = place.appearance() if self.own is None else self.own, Wish(detail=detail)
-        target = self.finisher.target(place, own, wants, wish)
+        target = self.finisher.target(stage.place, stage.person, wants, wish)
+        go_on()
         if self.own is None:
-            picture = _moved(place, target)
+            picture = _moved(stage, target, go_on)
         else:
-            picture = self.finisher.finish(None, place, own, wants, wish, target)
+            picture = self.finisher.finish(None, stage.place, self.own, wants, wish, target)
         return Shown(picture[0], _handles(target, picture.shape[-1]))
 
-    def _place(self, detail: int) -> Place:
-        if detail not in self._places:
-            self._places[detail] = self.finisher.place(
-                self._background, 0, lambda i: from_bytes(self._picture), Wish(detail=detail)
-            )
-        return self._places[detail]
+    def _stage(self, detail: int) -> "_Stage":
+        if detail not in self._stages:
+            place = self.finisher.place(self._background, 0, lambda i: from_bytes(self._picture), Wish(detail=detail))
+            person = self.finisher.person(place.appearance() if self.own is None else self.own)
+            self._stages[detail] = _Stage(place, person, unhidden(place.points))
+        return self._stages[detail]
 
 
-def _moved(place: Place, target: Tensor) -> Tensor:
+@dataclass(frozen=True)
+class _Stage:
+    """What no expression changes, at one size."""
+
+    place: Place
+    person: Person
+    seen: Tensor  # (1, 478) of the scene's own face
+
+
+def _moved(stage: _Stage, target: Tensor, go_on: Callable[[], None]) -> Tensor:
     """(1, 3, S, S): the scene's own face on another mesh."""
-    size = place.around.shape[-1]
-    moved = warp(place.around, place.points, target, size)
+    place, size = stage.place, stage.place.around.shape[-1]
+    moved = warp(place.around, place.points, target, size, seen=stage.seen)
+    go_on()
     around = surroundings(place.around, place.points, target, place.mask)
+    go_on()
     face = torch.lerp(around, moved.picture, face_edge(moved))
     return torch.where(place.soft > 0, torch.lerp(place.around, face, place.soft), place.around)
 

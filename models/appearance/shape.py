@@ -53,6 +53,16 @@ class Placement:
         return (points - self.shift[:, None]) @ self.rotation / self.scale[:, None, None] - self.bend
 
 
+@dataclass(frozen=True)
+class Person:
+    """One person's photos as one mesh, which no wanted expression and no scene changes."""
+
+    source: Tensor  # (1, 478, 3) canonical, with the photos' own expression
+    had: Tensor  # (K,) amounts of the motions in it
+    blendshapes: Tensor  # (1, 51)
+    offset: Tensor | None  # (51,) how the canonical mesh reads beside the photos; None without a reader
+
+
 class ShapeModel(nn.Module):
     def __init__(self, mean: Tensor, steady: Tensor, turning: Tensor, motions: Tensor, response: Tensor, gain: Tensor,
                  follow: Tensor, least: Tensor):  # fmt: skip
@@ -142,23 +152,46 @@ class ShapeModel(nn.Module):
                            faces another side than in the photos. With the photo's own expression and scene, and
                            shape 1, the photo's own points
         """
-        if not 0 <= shape <= 1:
-            raise ValueError(f"got {shape} for shape, want 0 (the scene's outline) to 1 (the person's)")
+        person = self.person(photos, photo_blendshapes, mesh if steps else None)
+        return self.wear(person, wants, scene, scene_blendshapes, shape, mesh, steps)
+
+    def person(self, photos: Tensor, photo_blendshapes: Tensor, mesh: FaceMesh | None = None) -> Person:
+        """What wanted() makes of the photos, for several expressions of the same person; arguments as there."""
         if photos.ndim != 3 or len(photos) == 0 or photos.shape[1:] != (478, 3):
             raise ValueError(f"got photos' meshes of shape {tuple(photos.shape)}, want (n, 478, 3), at least one")
         photos, placed = self.canonical(photos)
         amounts = self.amounts(photo_blendshapes)
         calm = photos - torch.einsum("bk,kpc->bpc", amounts, self.motions)
         weight = self._weights(calm, placed)[:, None, None]
-        source, had = (weight * photos).sum(dim=0, keepdim=True), (weight[:, 0] * amounts).sum(dim=0)
-        change = self.amounts(wants) - had
-        person = source + torch.einsum("bk,kpc->bpc", change, self.motions)
-        if mesh is not None and steps:
+        offset = None
+        if mesh is not None:
             # Readings of the canonical mesh differ from those given by the photo's pose: only the change counts.
             offset = (weight[:, 0] * (self.read(photos, mesh) - photo_blendshapes)).sum(dim=0)
-            person = self.refine(person, wants + offset, mesh, steps)
-        source = source.expand_as(person)
-        person = keep_shut(person, source, (weight[:, 0] * photo_blendshapes).sum(dim=0, keepdim=True), wants)
+        return Person(
+            source=(weight * photos).sum(dim=0, keepdim=True),
+            had=(weight[:, 0] * amounts).sum(dim=0),
+            blendshapes=(weight[:, 0] * photo_blendshapes).sum(dim=0, keepdim=True),
+            offset=offset,
+        )
+
+    def wear(
+        self,
+        who: Person,
+        wants: Tensor,
+        scene: Tensor,
+        scene_blendshapes: Tensor,
+        shape: float = 0.5,
+        mesh: FaceMesh | None = None,
+        steps: int = 2,
+    ) -> Tensor:
+        """The rest of wanted(), with the same mesh as in person(); all else as there."""
+        if not 0 <= shape <= 1:
+            raise ValueError(f"got {shape} for shape, want 0 (the scene's outline) to 1 (the person's)")
+        person = who.source + torch.einsum("bk,kpc->bpc", self.amounts(wants) - who.had, self.motions)
+        if mesh is not None and steps:
+            person = self.refine(person, wants + who.offset, mesh, steps)
+        source = who.source.expand_as(person)
+        person = keep_shut(person, source, who.blendshapes, wants)
         person = self.unfold(person, source)
         other, placement = self.canonical(scene)
         if shape < 1:

@@ -18,12 +18,13 @@ DEPTH_SIDE = 96  # pixels of the picture in which hidden points are looked for
 DEPTH_SLACK = 0.04  # of the face's size: what lies this far behind the nearest surface is hidden
 
 
-def point_trust(photo: Tensor, target: Tensor, triangles: Tensor) -> Tensor:
+def point_trust(photo: Tensor, target: Tensor, triangles: Tensor, seen: Tensor | None = None) -> Tensor:
     """(B, V) trust at the points of a mesh.
 
     photo      (B, V, 3) the points in the photo, its pixels
     target     (B, V, 3) where they go, target pixels
     triangles  (T, 3) of the skin; points of none of them get 1
+    seen       visible(photo, triangles), where it is there already
     """
     surface = _surface(photo, triangles)
     here, there = signed_areas(photo, triangles), signed_areas(target, triangles).abs()
@@ -43,7 +44,7 @@ def point_trust(photo: Tensor, target: Tensor, triangles: Tensor) -> Tensor:
     sharp = smoothstep((-0.5 * change.clamp(min=1e-6).log2() - a) / (b - a))
     corner = around(triangles, photo.shape[1]).to(photo)
     found = mean_around(facing * even * sharp, surface, corner)
-    return found * visible(photo, triangles)
+    return found * (visible(photo, triangles) if seen is None else seen)
 
 
 def _surface(points: Tensor, triangles: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor
 from .layout import MARGIN, Layout, extend, soften
 from .raster import Window, rasterise
 from .topology import LEFT_EYE, LIPS, MOUTH, NOSE, RIGHT_EYE, SOCKETS, TRIANGLES, mirror, strip
+from .trust import visible
 
 SURER = 0.06  # where one photo's trust is ahead by this much, it gets e times the weight
 MIRRORED, LATER = 0.4, 0.02  # trust by which a mirrored photo, and each further photo, has to be ahead
@@ -36,6 +37,11 @@ def lay_out(target: Tensor, size: int) -> Layout:
         return Layout(_bring(target)[0].detach(), size)
 
 
+def unhidden(source: Tensor) -> Tensor:
+    """(B, 478) 0 where a photo hides its points (B, 478, 3), else 1: what warp() makes of them alone."""
+    return visible(source, torch.tensor(TRIANGLES, device=source.device))
+
+
 def warp(
     photo: Tensor,
     source: Tensor,
@@ -44,6 +50,7 @@ def warp(
     *,
     fit: Tensor | None = None,
     layout: Layout | None = None,
+    seen: Tensor | None = None,
 ) -> Warped:
     """Carry a photo of each of B faces, or one photo of all of them, to where it belongs.
 
@@ -53,12 +60,13 @@ def warp(
     size    S of the result
     fit     (B, 478) 0..1, trust in each point for other reasons, such as an expression near the wanted one
     layout  lay_out(target, size), where it is there already
+    seen    (B, 478) unhidden(source), where it is there already
     """
     _check(photo, source, target)
-    home, (photo, source, target, fit) = photo.device, _bring(photo, source, target, fit)
+    home, (photo, source, target, fit, seen) = photo.device, _bring(photo, source, target, fit, seen)
     with torch.no_grad():
         layout = layout or Layout(target, size)
-        flow, trust, light = layout.read(source, layout.trust(source, fit), photo.shape[-2:])
+        flow, trust, light = layout.read(source, layout.trust(source, fit, seen), photo.shape[-2:])
     picture = layout.finish(layout.sample(photo, source, flow, light), flow, source)
     return _warped(layout, picture, trust, layout.cover, flow, layout.shown, home)
 

@@ -210,8 +210,10 @@ def test_dragging_the_face_moves_its_sliders_and_sides_come_apart(editor):
 
 def test_two_hundred_moves_leave_memory_flat(editor, host):
     editor.evaluate(MOVE, 40)
-    before = resident(host.pid)
+    before, sizes = resident(host.pid), []
+    editor.on("request", lambda sent: "diffsfsr/face" in sent.url and sizes.append(sent.post_data_json["size"]))
     took = sorted(editor.evaluate(MOVE, 100) + editor.evaluate(MOVE, 100))
+    assert sizes.count(512) < 20 < sizes.count(256), "while it moves the picture is a small one, however slow the host"
     wait_for_rest(editor)
     grown = resident(host.pid) - before
     found = {"moves": len(took), "median_ms": took[len(took) // 2], "worst_ms": took[-1], "grown_mb": grown}
@@ -299,6 +301,7 @@ def test_before_and_after_are_compared_at_the_results_size(page, front):
     page.wait_for_function("() => !window.app.graph.nodes.some(each => each.type === 'DiffSFSRSavePortrait')")
     page.evaluate("() => window.app.extensionManager.command.execute('Workspace.NextOpenedWorkflow')")
     page.wait_for_function("() => window.app.graph.nodes.some(each => each.type === 'DiffSFSRSavePortrait')")
+    page.wait_for_function("() => Object.keys(window.app.nodeOutputs).length")  # which come back after the nodes
     page.evaluate(PRESS, ["DiffSFSRSavePortrait", COMPARE])
     before, after = compared(page)
     assert before == after

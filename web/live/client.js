@@ -50,9 +50,9 @@ export async function own(node, photo) {
     return answer.json()
 }
 
-/** A face: {picture: Blob, handles}; null where the same node has asked for another meanwhile. */
-export async function face(question) {
-    const answer = await post("face", question)
+/** A face: {picture: Blob, handles}; null where the same node has asked for another meanwhile. `more` goes to fetch. */
+export async function face(question, more) {
+    const answer = await post("face", question, more)
     if (answer.status === 204) return null
     if (!answer.ok) throw await reason(answer)
     return { picture: await answer.blob(), handles: JSON.parse(answer.headers.get(HANDLES) ?? "{}") }
@@ -63,33 +63,34 @@ export const newName = () => Array.from(crypto.getRandomValues(new Uint32Array(3
 
 export const forget = (node) => post("forget", { node }, { keepalive: true }).catch(() => {})
 
-/** Questions of which the last one counts: one is under way, one waits, all between are dropped. */
+/** Questions of which the last one counts: one is under way, one waits, all between are dropped. A larger one gives way. */
 export class Stream {
     /**
      * @param show  async, is given {picture, handles} in the order of the questions
      * @param fail  is given the error
      */
     constructor(show, fail) {
-        Object.assign(this, { show, fail, waiting: null, busy: false })
+        Object.assign(this, { show, fail, waiting: null, underWay: null })
     }
 
     ask(question) {
         this.waiting = question
-        if (!this.busy) this.#answer()
+        if (!this.underWay) this.#answer()
+        else if (this.underWay.size > question.size) this.left.abort()
     }
 
     async #answer() {
-        this.busy = true
         while (this.waiting) {
-            const question = this.waiting
+            const question = (this.underWay = this.waiting)
             this.waiting = null
+            this.left = new AbortController()
             try {
-                const answer = await face(question)
+                const answer = await face(question, { signal: this.left.signal })
                 if (answer) await this.show(answer, question)
             } catch (error) {
-                this.fail(error)
+                if (!this.left.signal.aborted) this.fail(error)
             }
         }
-        this.busy = false
+        this.underWay = null
     }
 }

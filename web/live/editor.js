@@ -7,7 +7,7 @@ import { openSheet } from "./sheet.js"
 import { Face, GAZE, GROUPS } from "./values.js"
 import { t } from "./words.js"
 
-const REST = 180 // ms after which the picture is made anew at full size
+const REST = 180 // ms without another change, after which the picture is made anew at full size
 const STEPS = 100 // that can be taken back
 
 export class Editor {
@@ -267,11 +267,11 @@ export class Editor {
         if (!this.photo) return
         this.wired = this.#wired()
         const nothing = this.face.untouched && !Object.keys(this.wired ?? {}).length && this.face.state.strength > 0
-        this.stream.ask({
+        this.asked = {
             node: this.id, photo: this.photo, scene: this.withScene ? this.scene : undefined, size,
             wired: this.wired ?? {}, edit: this.face.saved(), untouched: nothing,
-        })
-        if (size < 512) this.resting = setTimeout(() => this.ask(512), REST)
+        }
+        this.stream.ask(this.asked)
     }
 
     /** What is wired, as the routes take it: the expression of a picture is known if it is this very photo's. */
@@ -284,6 +284,8 @@ export class Editor {
 
     async #shown(answer, question) {
         await this.view.show(answer)
+        // not while another waits: a slow machine would make nothing but large ones
+        if (question === this.asked && question.size < 512) this.resting = setTimeout(() => this.ask(512), REST)
         if (question.untouched) this.view.say(t("as in the photo; nothing is set"))
         else if (this.wired === null) this.view.say(t("run once, to see it with what is wired"))
     }
