@@ -33,12 +33,16 @@ def add(commands: Commands) -> None:
     sub.add_argument("--people", type=int, default=5, help="of openpeople, two results each in every setting")
     sub.add_argument("--part", type=part_of, default=(1, 1), metavar="I/N", help="of N parts of the cases the I-th")
 
+    sub = commands.add(hard, "twelve pairs that are hard on purpose, of synthetic people: a sheet, and what judges say")
+    sub.add_argument("--out", type=Path, default=Path("output/hard"))
+
     sub = commands.add(page, "write docs/results.md and the pages beside it anew", computes=False)
     sub.add_argument("--openpeople", type=Path, metavar="DIR", help="what `evaluate` wrote of openpeople: take its "
                      "numbers, and draw the pictures")  # fmt: skip
     sub.add_argument("--take", nargs="+", default=[], metavar="NAME=DIR", help="likewise, without pictures: "
                      "kept=output/evaluation_kept")  # fmt: skip
     sub.add_argument("--curves", type=Path, metavar="DIR", help="what `curves` wrote")
+    sub.add_argument("--hard", type=Path, metavar="DIR", help="what `hard` wrote")
 
     sub = commands.add(verify, "tell test people apart: verification, retrieval, drift with expression, by recogniser")
     sub.add_argument("--data", type=Path, required=True, nargs="+", help="prepared folders, for their test people")
@@ -148,6 +152,19 @@ def curves(args: argparse.Namespace) -> None:
         print("\n".join(["", f"{name}: {known[name].title}", *curves.table(means), curves.choice(known[name], means)]))
 
 
+def hard(args: argparse.Namespace) -> None:
+    from ..evaluation.judges.networks import Judges
+    from ..evaluation.results.cases import Cast
+    from ..evaluation.results.fingerprint import fingerprint
+    from ..evaluation.results.hard import draw
+    from ..models import DiffSFSR
+
+    cast = Cast(DiffSFSR.load("mini", device=device_of(args)), Judges.load())
+    for line in draw(cast, args.out, fingerprint(retouched=True)):
+        print(line)
+    print(f"the sheet and each whole picture are in {args.out}")
+
+
 def page(args: argparse.Namespace) -> None:
     from ..evaluation.results import page as pages
 
@@ -157,6 +174,9 @@ def page(args: argparse.Namespace) -> None:
     sources = {name: Path(folder) / "report.csv" for name, _, folder in sources}
     if args.openpeople:
         sources["openpeople"] = args.openpeople / "report.csv"
+    if args.hard:
+        sources["hard"] = args.hard / "report.csv"
+        pages.take_sheet(args.hard / "sheet.jpg", "hard")
     if args.curves:
         sources |= {f"curves/{path.stem}": path for path in sorted(args.curves.glob("*.csv"))}
     for name, source in sources.items():

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
+from torch import Tensor
 
 from ..models.faces.mesh import FaceMesh
 from ..models.pictures import read_picture, save_generated
@@ -31,6 +32,7 @@ class Row:
     background: Image.Image
     background_box: Box
     result: Image.Image
+    name: str = "selfie"  # above the selfie
 
 
 def face_square(mesh: FaceMesh, path: Path) -> Box:
@@ -38,7 +40,12 @@ def face_square(mesh: FaceMesh, path: Path) -> Box:
     faces = mesh.find(read_picture(path))
     if not faces:
         raise ValueError(f"no face found in {path.name}; choose another photo for the sheet")
-    low, high = faces[0].points[:, :2].amin(0), faces[0].points[:, :2].amax(0)
+    return square_around(faces[0].points)
+
+
+def square_around(points: Tensor) -> Box:
+    """The same of a face's mesh, (478, 2 or 3) in pixels."""
+    low, high = points[:, :2].amin(0), points[:, :2].amax(0)
     (x, y), half = ((low + high) / 2).tolist(), (high - low).max().item() * ROOM / 2
     return x - half, y - half, x + half, y + half
 
@@ -105,7 +112,7 @@ def draw_rows(path: Path, rows: Sequence[Row], across: int, name: str) -> None:
     for number, row in enumerate(rows):
         left, top = number % across * (4 * SIDE + GAP), number // across * (SIDE + CAPTION)
         cells = {
-            "selfie": draw_cell(row.selfie, row.selfie_box, SIDE),
+            row.name: draw_cell(row.selfie, row.selfie_box, SIDE),
             row.label: row.reference.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS),
             "scene": draw_cell(row.background, row.background_box, SIDE),
             "result": draw_cell(row.result, row.background_box, SIDE),

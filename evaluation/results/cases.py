@@ -81,9 +81,11 @@ class Cast:
             scene = shrink(read_picture(other / "assets" / "studio_portrait.jpg"), SCENE)
             yield from self.between(person.name, photo, scene, labels)
 
-    def between(self, person: str, photo: Tensor, scene: Tensor, labels: tuple[str, ...]) -> Iterator[Case]:
-        """photo, scene: (3, H, W) in [-1, 1]"""
-        who, background = self.model.identity([photo]), self.model.background(scene)
+    def between(
+        self, person: str, photo: Tensor, scene: Tensor, labels: tuple[str, ...], face: str = "largest"
+    ) -> Iterator[Case]:
+        """photo, scene: (3, H, W) in [-1, 1]; face: which one of the scene's, as in choice.py"""
+        who, background = self.model.identity([photo]), self.model.background(scene, face)
         before, likeness = Look.at(self.model, scene, background), self.read(photo)
         for label in labels:
             what = self.model.expression(label)

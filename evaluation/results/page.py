@@ -15,6 +15,7 @@ from .ablations import ABLATIONS
 from .claims import claims
 from .curves import WAYS, choice, table
 from .fingerprint import fingerprint
+from .hard import table as cases_table
 from .tables import REALISM, Mean, markdown, read_means
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -87,6 +88,11 @@ def take(source: Path, name: str, docs: Path = DOCS) -> None:
     shutil.copyfile(source, docs / "results" / f"{name}.csv")
 
 
+def take_sheet(source: Path, name: str, docs: Path = DOCS) -> None:
+    """Likewise a picture, as docs/results/NAME.jpg."""
+    shutil.copyfile(source, docs / "results" / f"{name}.jpg")
+
+
 def _block(found: re.Match, folder: Path) -> str:
     what, how = found["what"], found["how"]
     if how == "claims":
@@ -156,6 +162,12 @@ def curve(means: list[Mean], what: str) -> Iterator[str]:
         yield f"\n{said}"
 
 
+def cases(means: list[Mean], _: str) -> Iterator[str]:
+    """One case a line."""
+    yield from cases_table(means)
+
+
 HOW: dict[str, Callable[[list[Mean], str], Iterator[str]]] = {
     "methods": methods, "marks": marks, "whole": whole, "curve": curve,
+    "cases": cases,
 }  # fmt: skip
