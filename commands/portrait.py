@@ -76,7 +76,7 @@ def generate(args: argparse.Namespace) -> None:
     else:
         with tqdm(total=args.steps, disable=not sys.stderr.isatty()) as bar:
             painting = Painting(args.steps, args.seed, args.identity_scale, args.expression_scale)
-            painted = model.paint(*given, painting, on_step=lambda step: bar.update())
+            painted = model.paint(*given, painting, lambda step: bar.update(), wish)
         crops = model.finish(painted, *given, wish)
     pictures = paste_faces(crops.cpu(), background)
     write_picture(args.output, pictures[0], f"{model.config.name} ({Path(args.checkpoint).name})")

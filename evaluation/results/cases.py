@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...models.appearance.finish import Wish
 from ...models.codes import Background, Expression, Identity
 from ...models.compositing import paste_faces
 from ...models.pictures import read_picture
@@ -119,6 +120,6 @@ def shrink(picture: Tensor, longest: float) -> Tensor:
 
 @torch.inference_mode()
 def painted(model: DiffSFSR, case: Case, **settings) -> tuple[Tensor, float]:
-    """The painter's crop of a case, and processor seconds; settings: of Painting"""
+    """The painter's crop of a case, the photo shown to painters that look at it, and seconds; settings: of Painting"""
     clock = Clock()
-    return model.paint(case.who, case.what, case.background, Painting(**settings)), clock()
+    return model.paint(case.who, case.what, case.background, Painting(**settings), wish=Wish()), clock()

@@ -48,20 +48,26 @@ def draw(
     paint    else RESULT is a preview without the painter
     yields   column, picture (3, H, W) in [-1, 1], processor seconds that it takes alone
     """
-    painted, painting = None, 0.0
-    if paint and {RESULT, BESIDE["painter"]} & set(columns):
-        began = time.process_time()
-        painted = model.paint(who, what, background, Painting(seed=seed))
-        painting = time.process_time() - began
+    given, sees = (who, what, background), "selfie" in model.config.planes
+    painted: dict[bool, tuple[Tensor, float]] = {}  # with the photo shown and without it, and seconds
+
+    def painting(shown: bool) -> tuple[Tensor, float]:
+        if shown not in painted:
+            began = time.process_time()
+            crops = model.paint(*given, Painting(seed=seed), wish=wish if shown else None)
+            painted[shown] = crops, time.process_time() - began
+        return painted[shown]
+
     for column in columns:
         began, before = time.process_time(), 0.0
         if column == BESIDE["classical"]:
             crops = classical(who.appearances[0], background)
-        elif column == BESIDE["warp"] or painted is None:
-            crops = model.preview(who, what, background, wish)
+        elif column == BESIDE["warp"] or not paint:
+            crops = model.preview(*given, wish)
         else:
-            before = painting
-            crops = painted if column != RESULT else model.finish(painted, who, what, background, wish)
+            crops, before = painting(sees and column == RESULT)
+            began = time.process_time()
+            crops = crops if column != RESULT else model.finish(crops, *given, wish)
         picture = paste_faces(crops.cpu(), background)[0]
         yield column, picture, before + time.process_time() - began
 

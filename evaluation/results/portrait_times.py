@@ -55,14 +55,14 @@ def steps(model: DiffSFSR, selfie: Tensor, picture: Tensor, sampling: int) -> di
     encoders = model.encoders
     faces = [encoders.mesh.find(each) for each in (selfie, picture)]
     who, scene, what = model.identity([selfie]), model.background(picture), model.expression(LABEL)
-    painted = model.paint(who, what, scene, Painting(sampling))
+    painted = model.paint(who, what, scene, Painting(sampling), wish=Wish())
     finished = model.finish(painted, who, what, scene)
     return {
         "selfie: find the face": lambda: encoders.mesh.find(selfie),
         "selfie: code and appearance": lambda: encoders.identity([selfie], known=faces[:1].__getitem__),
         "background: find the face": lambda: encoders.mesh.find(picture),
         "background: cut it out": lambda: encoders.cut_out([picture].__getitem__, faces[1:]),
-        f"paint, {sampling} steps": lambda: model.paint(who, what, scene, Painting(sampling)),
+        f"paint, {sampling} steps": lambda: model.paint(who, what, scene, Painting(sampling), wish=Wish()),
         **finishing(model, painted, who, what, scene),
         "finish, all of it": lambda: model.finish(painted, who, what, scene),
         "paste": lambda: paste_faces(finished, scene),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ...models.appearance.finish import Wish
 from ...models.codes import Background, Expression, Identity
 from ...models.network.sampling import noise_for, start
 from ...models.pipeline import DiffSFSR, Painting
@@ -28,8 +29,9 @@ def paint(
 ) -> Tensor:
     """As DiffSFSR.paint, of one face, by one of SAMPLERS; scales: of identity and expression."""
     if sampler == "ddim":
-        return model.paint(who, what, background, Painting(steps, seed, *scales))
-    predict = model.guided(model.encoders.tokens(who, what, background), model.planes(background), *scales)
+        return model.paint(who, what, background, Painting(steps, seed, *scales), wish=Wish())
+    planes = model.planes(background, who, what, Wish())
+    predict = model.guided(model.encoders.tokens(who, what, background), planes, *scales)
     whole = model.encode(background.crop.to(model.encoders.device))
     z = start(noise_for([seed], tuple(whole.shape[1:])).to(whole), whole, model.schedule)
     return model.decode(walk(predict, z, _scheduler(model, sampler), steps))

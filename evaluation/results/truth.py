@@ -15,7 +15,6 @@ from torch import Tensor
 
 from ...models.appearance.finish import Wish
 from ...models.appearance.warp import region
-from ...models.compositing import paste_faces
 from ...models.expression.library import MOVING
 from ...models.faces.mesh import Face
 from ...models.frames import Frame, align, crop
@@ -76,10 +75,9 @@ def measure(model: DiffSFSR, first: Photo, second: Photo, judges: Judges | None)
     background = model.background(first.picture)
     expression = model.expression(second.picture)
     asked = model.identity([first.picture]), expression, background
-    painted = model.paint(*asked)
     pictures = {"unchanged": first.picture}
     for name, wish in WISHES.items():
-        pictures[name] = paste_faces(model.finish(painted, *asked, wish), background)[0]
+        pictures[name] = model.generate(*asked, wish=wish)[0][0]
     truth, inside = laid_over(second, first)
     there = None if judges is None else judges.read(second.picture, second.face).identity
     found = {}
