@@ -28,7 +28,12 @@ def add(commands: Commands) -> None:
     sub = action("render", help="act the 135 on rendered heads and read them back; goes on from --out")
     sub.add_argument("--out", type=Path, default=ASSETS / "references.safetensors")
     sub.add_argument("--rounds", type=int, default=3, help="of correcting what the heads do by what is read")
-    sub = action("sheet", "draw the rendered references of the 135 on one sheet", computes=False)
+    sub = action("reenact", help="paint the 135 on a person of the example pictures, by the bundled model")
+    sub.add_argument("--out", type=Path, default=ASSETS / "people.safetensors")
+    sub = action("sheet", "draw the pictures of the 135 on one sheet", computes=False)
+    sub.add_argument(
+        "--pictures", choices=("people", "references"), default="people", help="rendered heads: references"
+    )
     sub.add_argument("--output", type=Path, default=Path("output/expressions.jpg"))
     sub.add_argument("--variant", type=int, default=0)
 

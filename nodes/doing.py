@@ -9,7 +9,7 @@ from ..models.codes import Expression
 from .pictures import to_image
 from .studio import studio, switched_off
 
-SITTER = "example_calm.jpg"
+SITTER, PLACE = ("example_calm.jpg", "example_selfie.jpg"), "example_portrait.jpg"  # one photo shows teeth
 ROW = 6  # faces beside one another, at most
 
 
@@ -27,7 +27,7 @@ def doing(cls: type[io.ComfyNode], expression: Expression, row: bool = False) ->
     detail = 1 if row else 2  # 128 pixels each, or 256
 
     def show() -> torch.Tensor:
-        live = studio().live("sitter", SITTER)
+        live = studio().live("sitter", SITTER, PLACE)
         return torch.cat([live.show(code, detail).picture for code in codes], -1)
 
     try:

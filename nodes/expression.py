@@ -9,7 +9,7 @@ from torch import Tensor, cat, full
 from ..models.codes import join_expressions
 from ..models.expression.labels import most_variants, read_labels
 from ..models.expression.performance import perform
-from ..models.expression.references import FILE, SIDE, References
+from ..models.expression.references import FILE, PEOPLE, SIDE, References
 from ..models.expression.words import MAX_INTENSITY, Meaning, Words
 from ..models.faces.choice import STOP, WITHOUT_FACE
 from .compat import only_known
@@ -44,8 +44,14 @@ def variants() -> int:
 
 @lru_cache(maxsize=1)
 def references() -> References:
-    """Without the pictures, which are read when they are shown."""
+    """The rendered heads, without the pictures, which are read when they are shown."""
     return References.load(ASSETS / FILE)
+
+
+@lru_cache(maxsize=1)
+def people() -> References:
+    """What the front end shows: a person who does not exist. Without the pictures, too."""
+    return References.load(ASSETS / PEOPLE)
 
 
 def reference_output() -> io.Image.Output:
@@ -120,8 +126,8 @@ class DiffSFSRExpressionByLabel(io.ComfyNode):
     @alone
     def execute(cls, diffsfsr: Loaded, label: str, variant: int, intensity: float) -> io.NodeOutput:
         expression = on_cpu(diffsfsr.ready().label(label, variant, intensity))
-        shown = to_image(references().pictures(label, variant))
-        return io.NodeOutput(expression, shown, ui=ui.PreviewImage(shown, cls=cls))
+        heads, person = (to_image(each.pictures(label, variant)) for each in (references(), people()))
+        return io.NodeOutput(expression, heads, ui=ui.PreviewImage(person, cls=cls))
 
 
 class DiffSFSRExpressionByText(io.ComfyNode):
@@ -168,10 +174,10 @@ class DiffSFSRExpressionByText(io.ComfyNode):
         encoders = diffsfsr.ready()
         expressions = [perform(each, lambda name, k: encoders.label(name, variant, k), intensity) for each in meanings]
         expression = on_cpu(join_expressions(expressions))
-        shown = pictures_of(meanings, variant)
+        heads, person = (pictures_of(meanings, variant, each) for each in (references(), people()))
         said = ui.PreviewText("\n".join(told(each, intensity) for each in meanings))
-        preview = said.as_dict() | ui.PreviewImage(shown, cls=cls).as_dict()
-        return io.NodeOutput(expression, expression.name, shown, ui=preview)
+        preview = said.as_dict() | ui.PreviewImage(person, cls=cls).as_dict()
+        return io.NodeOutput(expression, expression.name, heads, ui=preview)
 
 
 def told(meanings: list[Meaning], intensity: float) -> str:
@@ -181,10 +187,10 @@ def told(meanings: list[Meaning], intensity: float) -> str:
     return " + ".join(parts) + "".join(notes)
 
 
-def pictures_of(meanings: list[list[Meaning]], variant: int) -> Tensor:
-    """The rendered heads of all labels that occur, IMAGE (2 each, 160, 160, 3); a grey one where there are none."""
+def pictures_of(meanings: list[list[Meaning]], variant: int, of: References) -> Tensor:
+    """The pictures of all labels that occur, IMAGE (H each, 160, 160, 3); a grey one where there are none."""
     names = dict.fromkeys(each.what for line in meanings for each in line if each.action is None)
-    shown = [to_image(references().pictures(name, variant)) for name in names]
+    shown = [to_image(of.pictures(name, variant)) for name in names]
     return cat(shown) if shown else full((1, SIDE, SIDE, 3), 0.5)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from .expression import ASSETS, labels, references, words
+from .expression import ASSETS, labels, people, references, words
 from .folders import EXPRESSIONS, kept_file, kept_files
 from .studio import Studio, Superseded, studio, switched_off
 
@@ -113,10 +113,11 @@ def values_of(code: Tensor) -> dict[str, float]:
 
 
 async def _label(request: web.Request) -> web.Response:
-    """A bundled head that shows a label, WebP."""
+    """The bundled person, or a rendered head, that shows a label, WebP."""
     label, head = _text(request.query, "label"), _number(request.query, "head", 0, 9)
     variant = _number(request.query, "variant", 0, 99)
-    content = await asyncio.to_thread(lambda: references().encoded(label, variant, head))
+    of = people if request.query.get("of") == "people" else references
+    content = await asyncio.to_thread(lambda: of().encoded(label, variant, head))
     return web.Response(body=content, content_type="image/webp", headers=DAY)
 
 

@@ -93,17 +93,19 @@ class Studio:
             self._later.cancel()
         self._later = loop.call_later(IDLE + 1, self._thread.submit, self.drop_idle)
 
-    def live(self, node: str, photo: str, scene: str | None = None) -> Live:
+    def live(self, node: str, photo: str | tuple[str, ...], scene: str | None = None) -> Live:
         """The face in a photo of the input folder, in its place or in another's; read at the first call.
 
+        photo  or several of one person, for a scene
         ValueError where there is no such photo, or no face in it
         """
-        files = {name: photo_file(name) for name in (photo, scene) if name}
-        of = (photo, scene, *((path, os.stat(path).st_size, os.stat(path).st_mtime_ns) for path in files.values()))
+        photos = (photo,) if isinstance(photo, str) else photo
+        files = {name: photo_file(name) for name in (*photos, scene) if name}
+        of = (photos, scene, *((path, os.stat(path).st_size, os.stat(path).st_mtime_ns) for path in files.values()))
         kept = self._kept.get(node)
         if kept is None or kept.of != of:
             self._kept.pop(node, None)
-            kept = self._kept[node] = Kept(of, self._read(files[photo], files.get(scene)))
+            kept = self._kept[node] = Kept(of, self._read([files[name] for name in photos], files.get(scene)))
         kept.used = time.monotonic()
         self._kept.move_to_end(node)
         while len(self._kept) > NODES:
@@ -123,16 +125,14 @@ class Studio:
         if not self._kept:
             self._finisher = None
 
-    def _read(self, photo: Path, scene: Path | None) -> Live:
+    def _read(self, photos: list[Path], scene: Path | None) -> Live:
         from ..models.appearance.live import Live
         from ..models.appearance.photos import photograph
         from ..models.pictures import decode_picture
 
         finisher = self._ready()
         found = []
-        for path in (photo, scene):
-            if path is None:
-                break
+        for path in (*photos, *filter(None, [scene])):
             picture = decode_picture(path.read_bytes(), path.name, WIDTH)
             faces = finisher.mesh.find(picture, limit=1)
             if not faces:
@@ -140,7 +140,7 @@ class Studio:
             found.append((picture, faces[0]))
         if scene is None:
             return Live(finisher, *found[0])
-        return Live(finisher, *found[1], photograph(*zip(found[0], strict=True)))
+        return Live(finisher, *found.pop(), photograph(*zip(*found, strict=True)))
 
     def _ready(self) -> Finisher:
         if self._finisher is None:

@@ -4,7 +4,7 @@ import argparse
 
 from ...models.expression.labels import read_labels
 from ...models.expression.library import ExpressionLibrary
-from ...models.expression.references import FILE, References
+from ...models.expression.references import FILE, PEOPLE, References
 from ...models.expression.user_library import UserLibrary
 from ...models.expression.user_library import build as read_folder
 from ...models.expression.words import Words
@@ -16,6 +16,9 @@ from ...models.network.device import choose_device
 from ...models.pictures import WRITABLE
 
 LABELS = ASSETS / "expressions.json"
+FILES = {"people": PEOPLE, "references": FILE}
+EXAMPLES = ASSETS.parent / "web" / "examples"
+SITTING = "calm", "selfie", "portrait"  # two photos of one person, who shows teeth in the second, and a scene
 
 
 def build(args: argparse.Namespace) -> None:
@@ -56,10 +59,23 @@ def render(args: argparse.Namespace) -> None:
         print(line, flush=True)
 
 
+def reenact(args: argparse.Namespace) -> None:
+    from ...models import DiffSFSR
+    from ...models.pictures import read_picture
+    from ...rendering.reenacted import reenact as paint
+
+    model = DiffSFSR.load(device=str(choose_device(args.device)))
+    *photos, scene = (read_picture(EXAMPLES / f"example_{name}.jpg") for name in SITTING)
+    for line in paint(model, "amara", photos, scene, args.out):
+        print(line, flush=True)
+
+
 def sheet(args: argparse.Namespace) -> None:
     from .references import contact_sheet
 
-    drawn = contact_sheet(ExpressionLibrary.authored(LABELS), References.load(ASSETS / FILE), args.variant)
+    drawn = contact_sheet(
+        ExpressionLibrary.authored(LABELS), References.load(ASSETS / FILES[args.pictures]), args.variant
+    )
     drawn.save(check_output(args.output, WRITABLE), quality=82)
 
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ...models.expression.library import MOVING, ExpressionLibrary
-from ...models.expression.references import FILE, References
+from ...models.expression.references import FILE, SIDE, References
 from ...models.faces.mesh import BLENDSHAPES, FaceMesh
 from ...models.network.checkpoint import ASSETS
 from ...models.pictures import to_pil
@@ -26,7 +26,7 @@ UNSEEN = {
     "wrinkles": 0.4,
 }  # an East Asian woman of 50
 SURVIVES = 0.5  # correlation over the labels from which on an action counts as seen on another head
-COLUMNS, CELL, CAPTION = 10, 100, 16  # of the contact sheet; pixels
+COLUMNS, WIDTH, CAPTION = 10, 200, 16  # of the contact sheet; pixels
 COLOURS = {
     "love": "#c2477f", "joy": "#b98300", "surprise": "#7a4fb5", "anger": "#b3261e", "sadness": "#2f62a8",
     "fear": "#3b7a57",
@@ -133,16 +133,17 @@ def _correlation(a: Tensor, b: Tensor) -> float:
 
 def contact_sheet(library: ExpressionLibrary, references: References, variant: int = 0) -> Image.Image:
     """All labels on all heads, cluster by cluster."""
-    width = CELL * len(references.heads)
+    cell = min(SIDE, WIDTH // len(references.heads))
+    width = cell * len(references.heads)
     labels = sorted(library.labels, key=lambda label: (list(BASIC).index(library.cluster(label)), label))
     rows = -(-len(labels) // COLUMNS)
-    sheet = Image.new("RGB", (COLUMNS * (width + 4) + 4, rows * (CELL + CAPTION + 4) + 4), "white")
+    sheet = Image.new("RGB", (COLUMNS * (width + 4) + 4, rows * (cell + CAPTION + 4) + 4), "white")
     draw = ImageDraw.Draw(sheet)
     for number, label in enumerate(labels):
-        left, top = 4 + number % COLUMNS * (width + 4), 4 + number // COLUMNS * (CELL + CAPTION + 4)
+        left, top = 4 + number % COLUMNS * (width + 4), 4 + number // COLUMNS * (cell + CAPTION + 4)
         for i, picture in enumerate(references.pictures(label, variant)):
-            small = to_pil(picture).resize((CELL, CELL), Image.Resampling.LANCZOS)
-            sheet.paste(small, (left + i * CELL, top + CAPTION))
+            small = to_pil(picture).resize((cell, cell), Image.Resampling.LANCZOS)
+            sheet.paste(small, (left + i * cell, top + CAPTION))
         colour = COLOURS[library.cluster(label)]
         draw.text((left + width / 2, top + CAPTION / 2), label, colour, ImageFont.load_default(14), "mm")
     return sheet

@@ -1,6 +1,8 @@
-"""Rendered heads that show the labels, and what the face mesh reads on them (ours): assets/references.safetensors.
+"""Faces that show the labels, and what the face mesh reads on them (ours).
 
-V variants of all labels, in the table's order; H heads, each another person. `python cli.py library render` writes it.
+Rendered heads, whose readings are the codes: assets/references.safetensors, by `python cli.py library render`. A person
+who does not exist, painted by the model: assets/people.safetensors, by `library reenact`.
+V variants of all labels, in the table's order; H heads, each another person.
 """
 
 import io
@@ -23,8 +25,8 @@ LAYOUT = {
     "meant": ROWS, "acted": ("float16", "v", "a"), "read": ("float16", "v", "h", len(BLENDSHAPES)),
     "codes": ("float32", *ROWS[1:]), "ends": ("int64", "v", "h"), "pictures": ("uint8", "bytes"),
 }  # fmt: skip
-AGAIN = "get the pack anew, or run `python cli.py library render`"
-FILE = "references.safetensors"  # beside expressions.json
+AGAIN = "get the pack anew, or run `python cli.py library render` (the heads) or `reenact` (the person)"
+FILE, PEOPLE = "references.safetensors", "people.safetensors"  # beside expressions.json
 LARGEST = 2.0  # number that a reading, its difference or an action can have
 SIDE, QUALITY = 160, 80  # of a picture, WebP
 

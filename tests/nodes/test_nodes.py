@@ -80,7 +80,7 @@ def test_identity_merges_photos_and_shows_the_faces(identity, untrained):
 def test_label_and_intensity(run, diffsfsr, expression):
     assert expression.name == "joy" and expression.code.shape == (1, 51)
     neutral, shown = run("DiffSFSRExpressionByLabel", diffsfsr=diffsfsr, label="joy", variant=0, intensity=0.0)
-    assert shown.shape == (2, 160, 160, 3) and 0 <= shown.min() < shown.max() <= 1 and shown.std() > 0.1
+    assert shown.shape == (2, 160, 160, 3) and 0 <= shown.min() < shown.max() <= 1 and shown.std() > 0.1  # the heads
     assert (neutral.code == 0).all() and (expression.code != 0).any()
     with pytest.raises(ValueError, match="means joy"):
         run("DiffSFSRExpressionByLabel", diffsfsr=diffsfsr, label="joyfull", variant=0, intensity=1.0)

@@ -18,9 +18,9 @@ export function refreshed() {
     return known()
 }
 
-/** The bundled head that shows a label. */
-export function referenceURL(label, variant = 0, head = 0) {
-    return api.apiURL(`${PREFIX}/label?label=${encodeURIComponent(label)}&variant=${variant}&head=${head}`)
+/** The bundled picture that shows a label; of: "people" who do not exist, or rendered "heads". */
+export function referenceURL(label, variant = 0, of = "people") {
+    return api.apiURL(`${PREFIX}/label?label=${encodeURIComponent(label)}&variant=${variant}&of=${of}`)
 }
 
 async function get(name, query) {

@@ -6,6 +6,7 @@ import { t } from "./words.js"
 const FAVOURITES = "diffsfsr.favourites" // in the browser's own storage
 const CLUSTERS = ["love", "joy", "surprise", "anger", "sadness", "fear"]
 const PERSON = "diffsfsr.person"
+const OF = "diffsfsr.of" // whose the bundled pictures are
 
 const favourites = new Set(JSON.parse(localStorage.getItem(FAVOURITES) ?? "[]"))
 
@@ -25,6 +26,7 @@ class Sheet {
         this.cards = new Map() // element -> {label} or {name}
         this.queue = []
         this.urls = []
+        this.of = localStorage.getItem(OF) === "heads" ? "heads" : "people"
         this.shown = localStorage.getItem(PERSON) !== "off" && Boolean(this.photo)
         this.search = element("input", { type: "search", placeholder: t("Search: a word, or what the face is to show …"), oninput: () => this.#find() })
         this.body = element("div.dsr-groups")
@@ -46,8 +48,10 @@ class Sheet {
             element("i.pi.pi-user"), t("My person"))
         this.person.hidden = !this.photo
         this.person.classList.toggle("on", this.shown)
+        this.heads = element("button.dsr-text", { type: "button", title: t("The pictures show a rendered head"), onclick: () => this.#turn("heads") }, t("Rendered heads"))
+        this.heads.classList.toggle("on", !this.shown && this.of === "heads")
         return element("header", {}, element("h2", {}, t("Expressions")), element("label.dsr-search", {}, element("i.pi.pi-search"), this.search),
-            this.person, iconButton("times", t("Close (Esc)"), () => this.dialog.close()))
+            this.person, this.heads, iconButton("times", t("Close (Esc)"), () => this.dialog.close()))
     }
 
     #foot() {
@@ -111,7 +115,7 @@ class Sheet {
             title: several > 1 ? `${label}: ${several} variants` : label,
             onclick: () => this.#choose({ ...this.chosen, label, variant: 0, name: undefined }),
             ondblclick: () => this.#pick(),
-        }, element("img", { loading: "lazy", src: referenceURL(label), alt: label, width: 96, height: 96 }),
+        }, element("img", { loading: "lazy", src: referenceURL(label, 0, this.of), alt: label, width: 96, height: 96 }),
             element("span", {}, label), star)
         this.cards.set(card, { label })
         this.seen.observe(card)
@@ -165,7 +169,7 @@ class Sheet {
 
     #enlarge() {
         const { label, variant, intensity } = this.chosen
-        if (!this.shown) return (this.large.src = referenceURL(label, variant))
+        if (!this.shown) return (this.large.src = referenceURL(label, variant, this.of))
         clearTimeout(this.soon)
         this.soon = setTimeout(async () => {
             const answer = await this.#face({ label, variant, intensity }, 256)
@@ -198,10 +202,15 @@ class Sheet {
 
     // ---- the user's own person
 
-    #turn() {
-        this.shown = !this.shown
+    /** To and from the user's own person, or the rendered heads; otherwise the bundled person is shown. */
+    #turn(heads) {
+        const on = heads ? this.shown || this.of === "people" : false
+        this.shown = heads ? false : !this.shown
+        this.of = on ? "heads" : "people"
         localStorage.setItem(PERSON, this.shown ? "on" : "off")
+        localStorage.setItem(OF, this.of)
         this.person.classList.toggle("on", this.shown)
+        this.heads.classList.toggle("on", on)
         this.#fill(this.#groups())
         this.#choose(this.chosen, true)
     }

@@ -52,6 +52,8 @@ const WORDS = {
     "Search: a word, or what the face is to show …": ["搜索：一个词，或想要的表情……", "検索：言葉、または見せたい表情…"],
     "My person": ["我的人物", "自分の人物"],
     "The pictures show your own person": ["图片显示您自己的人物", "画像に自分の人物を表示"],
+    "Rendered heads": ["渲染头像", "CG の頭部"],
+    "The pictures show a rendered head": ["图片显示渲染的头像", "画像に CG の頭部を表示"],
     "Close (Esc)": ["关闭 (Esc)", "閉じる (Esc)"],
     Variant: ["变体", "バリエーション"],
     Intensity: ["强度", "強さ"],

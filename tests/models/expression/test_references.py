@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 from diffsfsr.models.expression.library import ExpressionLibrary
-from diffsfsr.models.expression.references import FILE, SIDE, References, save_references
+from diffsfsr.models.expression.references import FILE, PEOPLE, SIDE, References, save_references
 from diffsfsr.models.network.checkpoint import ASSETS
 
 
@@ -66,6 +66,15 @@ def test_the_bundled_ones_show_every_variant_of_every_label(references):
     pictures = references.pictures("joy", 1)
     assert pictures.shape == (2, 3, SIDE, SIDE) and pictures.std() > 0.2
     assert (pictures[0] - pictures[1]).abs().mean() > 0.05  # two people
+
+
+def test_the_bundled_person_shows_every_variant_of_every_label_and_does_what_it_means(references):
+    person = References.load(ASSETS / PEOPLE)
+    assert person.variants == references.variants and len(person.heads) == 1
+    assert (ASSETS / PEOPLE).stat().st_size < 2e6
+    joy, grief = person.pictures("joy"), person.pictures("grief")
+    assert joy.shape == (1, 3, SIDE, SIDE) and joy.std() > 0.2 and (joy - grief).abs().mean() > 0.02
+    assert torch.nn.functional.cosine_similarity(person.read[:, 0], person.codes).mean() > 0.6
 
 
 def test_the_library_takes_its_codes_from_what_was_read(references):
