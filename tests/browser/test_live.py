@@ -129,6 +129,12 @@ def test_an_expression_is_searched_picked_and_queued(page, front):
     assert page.locator(".dsr-card").count() == 135
     page.locator(".dsr-card[data-own=shown]").nth(3).wait_for()
     page.screenshot(path=OUTPUT / "picker.png")
+    heads, first = page.get_by_role("button", name="Rendered heads"), page.locator(".dsr-card img").first
+    for of in ("heads", "people"):
+        heads.click()
+        assert f"of={of}" in first.get_attribute("src")
+        assert first.evaluate("picture => picture.decode().then(() => picture.naturalWidth)") == 160
+    page.locator(".dsr-search input").focus()
     page.keyboard.type("homesick")
     page.locator(".dsr-card.chosen[data-label=homesickness]").wait_for()
     assert page.locator(".dsr-card").count() < 20
