@@ -250,21 +250,10 @@ class Encoders(nn.Module):
         """
         planes = {"mask": background.mask, "background": self.masked_crop(background)}
         if "selfie" in self.config.planes and wish is not None and wish.appearance and can_finish(identity):
-            planes |= self.shown(background, planes["background"], identity, expression, wish)
+            found = self.finisher.selfies(background, identity, expression, wish)
+            picture, planes["trust"], edge = map(torch.cat, zip(*found, strict=True))
+            planes["selfie"] = torch.lerp(planes["background"].to(picture), picture, edge)
         return {name: planes[name] for name in self.config.planes if name in planes}
-
-    def shown(
-        self,
-        background: CutOut,
-        given: Tensor,
-        identity: Identity | None,
-        expression: Expression | None,
-        wish: Wish,
-    ) -> dict[str, Tensor]:
-        """selfie (B, 3, S, S), in the surroundings that are given, (N, 3, S, S); trust (B, 1, S, S) 0..1"""
-        found = list(self.finisher.selfies(background, identity, expression, wish))
-        picture, trust, edge = (torch.cat(parts) for parts in zip(*found, strict=True))
-        return {"selfie": torch.lerp(given.to(picture), picture, edge), "trust": trust}
 
     def tokens(self, identity: Identity | None, expression: Expression | None, background: CutOut) -> Tokens:
         """What is None is read from the background's own face: reenactment only, or swap only.

@@ -9,6 +9,7 @@ a folder      pictures that something else has made of the same rows, by the nam
 
 import time
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -49,14 +50,12 @@ def draw(
     yields   column, picture (3, H, W) in [-1, 1], processor seconds that it takes alone
     """
     given, sees = (who, what, background), "selfie" in model.config.planes
-    painted: dict[bool, tuple[Tensor, float]] = {}  # with the photo shown and without it, and seconds
 
+    @cache
     def painting(shown: bool) -> tuple[Tensor, float]:
-        if shown not in painted:
-            began = time.process_time()
-            crops = model.paint(*given, Painting(seed=seed), wish=wish if shown else None)
-            painted[shown] = crops, time.process_time() - began
-        return painted[shown]
+        """With the photo shown or without it; and seconds."""
+        began = time.process_time()
+        return model.paint(*given, Painting(seed=seed), wish=wish if shown else None), time.process_time() - began
 
     for column in columns:
         began, before = time.process_time(), 0.0
