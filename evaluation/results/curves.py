@@ -86,7 +86,7 @@ def photos(cast: Cast, case: Case) -> Iterator[Drawn]:
     known += [cells[name] for name in MORE]
     for count in PHOTOS:
         who = cast.model.identity(known[:count])
-        yield replace(_whole(cast, replace(case, who=who), f"{count} photos"), likeness=likeness)
+        yield replace(whole(cast, replace(case, who=who), f"{count} photos"), likeness=likeness)
 
 
 def sizes(cast: Cast, case: Case) -> Iterator[Drawn]:
@@ -100,12 +100,12 @@ def sizes(cast: Cast, case: Case) -> Iterator[Drawn]:
             who = cast.model.identity([small])
         except NoFace:
             continue  # the table tells how many there are
-        yield _whole(cast, replace(case, who=who), f"{size} px")
+        yield whole(cast, replace(case, who=who), f"{size} px")
 
 
 def angles(cast: Cast, case: Case) -> Iterator[Drawn]:
     """A case of turned() is one angle already."""
-    yield _whole(cast, case, case.person.split(", ")[1])
+    yield whole(cast, case, case.person.split(", ")[1])
 
 
 def turned(cast: Cast, people: int) -> Iterator[Case]:
@@ -120,7 +120,7 @@ def turned(cast: Cast, people: int) -> Iterator[Case]:
                 yield replace(case, person=f"{first}, {angle} degrees")
 
 
-def _whole(cast: Cast, case: Case, setting: str) -> Drawn:
+def whole(cast: Cast, case: Case, setting: str) -> Drawn:
     """Painted and finished."""
     crops, took = painted(cast.model, case)
     clock = Clock()

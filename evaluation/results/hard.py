@@ -5,7 +5,7 @@ the package has none of the kind. What is asked for is the likeness of the perso
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -21,8 +21,8 @@ from ...models.pictures import read_picture, to_pil, write_picture
 from ..people import find_people
 from ..sheets import Row, draw_rows, square_around
 from . import spoiling
-from .cases import MEASURED, SCENE, Cast, Clock, Drawn, painted, shrink
-from .curves import sheet
+from .cases import MEASURED, SCENE, Cast, shrink
+from .curves import sheet, whole
 from .tables import Mean, write_means
 
 SELFIE = 1024  # longer side, pixels
@@ -108,11 +108,8 @@ def draw(cast: Cast, out: Path, note: str, hard: tuple[Hard, ...] = HARD) -> Ite
     for each in hard:
         photo, scene = each.photo(pictures), each.scene(pictures)
         (case,) = cast.between(each.person, photo, scene, (each.label,), each.face)
-        crops, took = painted(cast.model, case)
-        clock = Clock()
-        finished = cast.model.finish(crops, case.who, case.what, case.background)
-        drawn = Drawn(each.name, finished, took + clock(), known(each.person))
-        found, result = cast.measure(case, drawn), paste_faces(finished.cpu(), case.background)[0]
+        drawn = replace(whole(cast, case, each.name), likeness=known(each.person))
+        found, result = cast.measure(case, drawn), paste_faces(drawn.crops.cpu(), case.background)[0]
         write_picture(out / f"{each.name}.png", result, cast.model.config.name)
         means += [Mean(each.name, name, value, None, None, 1) for name, value in found.items() if value is not None]
         at = transform(case.background.points[0, :, :2], invert(case.background.matrix[0]))
