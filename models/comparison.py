@@ -22,3 +22,8 @@ def compare(
     (one, other), (had, has), (stood, stands) = (tuple(x.cpu() for x in pair) for pair in (codes, blendshapes, poses))
     turn = (stands - stood + 180) % 360 - 180  # -179 and 179 are 2 apart
     return Difference(float(F.cosine_similarity(one, other)), float((has - had)[MOVING].abs().mean()), turn)
+
+
+def correlation(a: Tensor, b: Tensor) -> Tensor:
+    """Pearson's, over the last dimension: (..., K), (..., K) -> (...); 0 where either is the same all along."""
+    return F.cosine_similarity(a - a.mean(-1, keepdim=True), b - b.mean(-1, keepdim=True), dim=-1)

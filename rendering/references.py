@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..models.comparison import correlation
 from ..models.expression.library import MOVING, ExpressionLibrary
 from ..models.expression.references import References, save_references
 from ..models.faces.mesh import BLENDSHAPES, FaceMesh
@@ -257,7 +258,7 @@ def codes(meant: Tensor, read: Tensor, labels: Tensor, neutral: Tensor) -> Tenso
     labels        (V,) number of each variant's label
     """
     read = read - (read - meant).mean(0)
-    channels = torch.tensor([_correlation(*pair) for pair in zip(meant.T, read.T, strict=True)]).clamp(0, 1) ** 2
+    channels = correlation(meant.T, read.T).clamp(0, 1) ** 2
     changes = torch.zeros_like(meant)
     changes[:, MOVING] = (channels * (read - meant))[:, MOVING]
     apart = torch.cdist(meant[:, MOVING], meant[:, MOVING]).clamp(max=APART)
@@ -277,7 +278,3 @@ def codes(meant: Tensor, read: Tensor, labels: Tensor, neutral: Tensor) -> Tenso
 
 def distance(read: Tensor, meant: Tensor) -> float:
     return float((read - meant)[MOVING].norm())
-
-
-def _correlation(a: Tensor, b: Tensor) -> float:
-    return float(torch.corrcoef(torch.stack([a, b]))[0, 1].nan_to_num())

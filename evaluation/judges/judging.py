@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ...models.codes import Expression
+from ...models.comparison import correlation
 from ...models.encoders import Encoders
 from ...models.faces.mesh import BLENDSHAPES, Face
 from ...models.pictures import read_picture
@@ -107,5 +108,5 @@ def correlations(items: list[dict], which: str) -> dict[str, float]:
     for ratio in RATIOS:
         pair = torch.tensor([[wanted[ratio] for wanted, _ in rows], [measured[ratio] for _, measured in rows]])
         if len(rows) > 2 and (pair.std(1) > 0).all():
-            found[ratio] = round(float(torch.corrcoef(pair)[0, 1]), 3)
+            found[ratio] = round(float(correlation(*pair)), 3)
     return found

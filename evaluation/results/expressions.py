@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ...models.comparison import correlation
 from ...models.expression.library import MOVING, ExpressionLibrary
 from ...models.faces.mesh import FaceMesh
 from ..acted import CELLS, TEST_PEOPLE, read_sheet
@@ -57,8 +58,7 @@ def distances(library: ExpressionLibrary, pairs: int = 10) -> Distances:
 
 def rank_correlation(a: Tensor, b: Tensor) -> float:
     """Spearman's, ties at their mean rank. a, b: (N,)"""
-    ranks = torch.stack([_ranks(a), _ranks(b)])
-    return float(torch.corrcoef(ranks)[0, 1])
+    return float(correlation(_ranks(a), _ranks(b)))
 
 
 def nearest_labels(library: ExpressionLibrary, code: Tensor, count: int = TOP) -> list[str]:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ...models.appearance.bands import blur
 from ...models.codes import Background, Expression, Identity
+from ...models.comparison import correlation
 from ...models.compositing import FEATHER, feather
 from ...models.expression.library import MOVING
 from ...models.faces.mesh import Face
@@ -69,14 +70,13 @@ def measure(
     values = {"face_found": float(look.face is not None), "changed_outside": look.changed}
     if look.face is None:
         return {key: values.get(key) for key in METRICS}
-    read = (look.face.blendshapes - model.encoders.conditioner.neutral)[MOVING]
-    pair = torch.stack([read, what.code[0, MOVING]])
+    read = look.face.blendshapes - model.encoders.conditioner.neutral
     ratio = look.detail / max(before.detail, 1e-6)
     values |= against(model, look.face, look.code, who, what, background)
     values |= {
         "identity_top1": float((gallery @ look.code[0]).argmax() == place),
         "nearer_than_background": float((look.code * who.code).sum() > (look.code * before.code).sum()),
-        "expression_correlation": round(float(torch.corrcoef(pair)[0, 1]), 4),
+        "expression_correlation": round(float(correlation(read[MOVING], what.code[0, MOVING])), 4),
         "detail": round(ratio, 4),
         "detail_near_scene": float(NEAR[0] <= ratio <= NEAR[1]),
         "seams": round(look.seam / max(before.seam, 1e-6), 4),

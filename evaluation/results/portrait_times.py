@@ -74,13 +74,14 @@ def finishing(
     model: DiffSFSR, painted: Tensor, who: Identity, what: Expression, scene: Background
 ) -> dict[str, Callable[[], object]]:
     """By name, parts of what finishing does."""
-    own, size, mesh = who.appearances[0], DETAIL * scene.crop.shape[-1], model.encoders.mesh
+    own, size = who.appearances[0], DETAIL * scene.crop.shape[-1]
+    shape, mesh = model.encoders.shape, model.encoders.mesh
     wants = (model.encoders.conditioner.neutral + what.code).clamp(0, 1)
     there = DETAIL * scene.points
     around = crop(scene.pictures, DETAIL * scene.matrix, size)
 
     def target() -> Tensor:
-        return model.encoders.shape.wanted(own.points, own.blendshapes, wants, there, scene.blendshapes, 1.0, mesh)
+        return shape.wanted(shape.person(own.points, own.blendshapes, mesh), wants, there, scene.blendshapes, 1.0)
 
     def composed() -> Composed:
         place = model.encoders.finisher.place(scene, 0, scene.pictures.__getitem__, Wish())

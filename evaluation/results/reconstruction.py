@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...models.comparison import correlation
 from ...models.expression.library import MOVING
 from ...models.frames import FRAMES
 from ...models.masks import face_mask
@@ -64,9 +65,7 @@ def measure(model: DiffSFSR, folders: Sequence[Path], judges: Judges | None, lim
             inside = shards.rows("inside", part).float()
             whole.append(decibels(x, y, inside))
             face.append(decibels(x, y, inside * face_mask(points, x.shape[-1])))
-            acting.append(
-                row_correlations(*((mesh(pixels.to(device))[1] - neutral)[:, MOVING].cpu() for pixels in (x, y)))
-            )
+            acting.append(correlation(*((mesh(pixels.to(device))[1] - neutral)[:, MOVING].cpu() for pixels in (x, y))))
             people += [shards.people[row] for row in part]
             if judges is not None:
                 before += [judge(judges, picture, p) for picture, p in zip(x, points, strict=True)]
@@ -87,9 +86,3 @@ def decibels(x: Tensor, y: Tensor, where: Tensor) -> Tensor:
     """Peak signal-to-noise ratio of each picture; x, y (B, 3, S, S) in [-1, 1], where (B, 1, S, S) -> (B,)"""
     error = ((x - y).square() * where).sum((1, 2, 3)) / (3 * where.sum((1, 2, 3))).clamp(min=1)
     return 10 * torch.log10(4 / error)
-
-
-def row_correlations(a: Tensor, b: Tensor) -> Tensor:
-    """(B, K), (B, K) -> (B,)"""
-    a, b = a - a.mean(1, keepdim=True), b - b.mean(1, keepdim=True)
-    return F.cosine_similarity(a, b)

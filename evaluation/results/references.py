@@ -9,6 +9,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from ...models.comparison import correlation
 from ...models.expression.library import MOVING, ExpressionLibrary
 from ...models.expression.references import FILE, SIDE, References
 from ...models.faces.mesh import BLENDSHAPES, FaceMesh
@@ -102,7 +103,7 @@ def unseen_readings(references: References, mesh: FaceMesh) -> Tensor:
 def unseen_report(library: ExpressionLibrary, read: Tensor) -> Iterator[str]:
     """read: (L, 51) from unseen_readings"""
     codes = torch.stack([library.code(label) for label in library.labels])
-    each = torch.tensor([_correlation(code[MOVING], seen[MOVING]) for code, seen in zip(codes, read, strict=True)])
+    each = correlation(codes[:, MOVING], read[:, MOVING])
     order = each.argsort()
     worst = ", ".join(f"{library.labels[i]} {each[i]:.2f}" for i in order[:8])
     yield f"unseen head: correlation with the code {each.mean():.2f} on average over {len(each)} labels; worst {worst}"
@@ -114,9 +115,8 @@ def unseen_report(library: ExpressionLibrary, read: Tensor) -> Iterator[str]:
         f"the label itself is the nearest for {(places == 0).sum()}, among five for {(places < 5).sum()}; the nearest "
         f"is of its cluster for {own} ({own / len(each):.0%})"
     )
-    survives = {
-        BLENDSHAPES[i]: _correlation(codes[:, i], read[:, i]) for i in MOVING if codes[:, i].std() > 0.02
-    }  # over the labels
+    over_labels = correlation(codes.T, read.T).tolist()
+    survives = {BLENDSHAPES[i]: over_labels[i] for i in MOVING if codes[:, i].std() > 0.02}
     lost = {name: value for name, value in survives.items() if not value >= SURVIVES}
     yield (
         f"{len(survives) - len(lost)} of {len(survives)} channels correlate by {SURVIVES} or more over the labels; "
@@ -125,10 +125,6 @@ def unseen_report(library: ExpressionLibrary, read: Tensor) -> Iterator[str]:
             + ", ".join(f"{name} {value:.2f}" for name, value in sorted(lost.items(), key=lambda each: each[1]))
         )
     )
-
-
-def _correlation(a: Tensor, b: Tensor) -> float:
-    return float(torch.corrcoef(torch.stack([a, b]))[0, 1])
 
 
 def contact_sheet(library: ExpressionLibrary, references: References, variant: int = 0) -> Image.Image:

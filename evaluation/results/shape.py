@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ...models.appearance.shape import ShapeModel
+from ...models.comparison import correlation
 from ...models.encoders import Encoders
 from ...models.faces.mesh import Face, FaceMesh
 from ...models.pictures import read_picture
@@ -106,19 +107,13 @@ def table(encoders: Encoders, people_folder: Path | None = None) -> Iterator[str
             yield row.line()
 
 
-def correlation(a: Tensor, b: Tensor) -> Tensor:
-    """Of each row. a, b: (B, 51); returns (B,)"""
-    a, b = a - a.mean(dim=1, keepdim=True), b - b.mean(dim=1, keepdim=True)
-    return (a * b).sum(dim=1) / (a.norm(dim=1) * b.norm(dim=1)).clamp(min=1e-9)
-
-
 def _wanted(
     model: ShapeModel, mesh: FaceMesh, points, has, wants, scene, scene_has, shape: float, steps: int
 ) -> Tensor:
     """As ShapeModel.wanted of single meshes (1, 478, 3), but brought back to where it was canonical (B, 478, 3)."""
     count = len(wants)
     scene, scene_has = scene.expand(count, -1, -1), scene_has.expand(count, -1)
-    placed = model.wanted(points, has, wants, scene, scene_has, shape, mesh, steps)
+    placed = model.wanted(model.person(points, has, mesh), wants, scene, scene_has, shape, steps)
     return model.canonical(scene)[1].lift(placed)
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ...models.appearance.finish import Wish
 from ...models.appearance.warp import region
+from ...models.comparison import correlation
 from ...models.expression.library import MOVING
 from ...models.faces.mesh import Face
 from ...models.frames import Frame, align, crop
@@ -85,10 +86,8 @@ def measure(model: DiffSFSR, first: Photo, second: Photo, judges: Judges | None)
         faces = model.encoders.mesh.find(picture, limit=1)
         same = far = None
         if faces:
-            codes = [
-                (face.blendshapes - model.encoders.conditioner.neutral)[MOVING] for face in (faces[0], second.face)
-            ]
-            same = float(torch.corrcoef(torch.stack(codes))[0, 1])
+            neutral = model.encoders.conditioner.neutral
+            same = float(correlation(*((face.blendshapes - neutral)[MOVING] for face in (faces[0], second.face))))
             far = None if there is None else float((judges.read(picture, faces[0]).identity - there).norm())
         found[name] = dict(zip(METRICS, (difference(picture, truth, inside), same, far), strict=True))
     return found

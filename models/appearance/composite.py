@@ -35,6 +35,7 @@ AROUND = 1 / 10  # of the crop's side: how near the scene's contrast is compared
 VARIETY = 0.02  # of colours in a face, levels of [-1, 1]; a photo in colour has more
 IRISES = (LEFT_IRIS[0], RIGHT_IRIS[0])
 ABOVE = (-0.1, -0.04)  # of the face's height, over the irises: cheek still, beside the eyes
+SURE = 1.25  # times its trust a photo is shown beyond the mesh
 FACING = 0.2  # least trust in the scene's own face where its light is read
 FOLLOW = 0.1  # of the crop's side: how far the surroundings go along with the outline
 
@@ -182,7 +183,12 @@ def face_edge(photo: Warped, fringe: Tensor | float = 0) -> Tensor:
     fringe  (B, 1, S, S) 0..1, where the photo shows hair
     """
     inner = (2 * blur(photo.cover, photo.cover.shape[-1] / 100) - 1).clamp(0, 1)
-    return inner.maximum((1.25 * photo.trust * (1 - fringe)).clamp(0, 1))
+    return inner.maximum(beyond(photo, fringe))
+
+
+def beyond(photo: Warped, fringe: Tensor | float = 0) -> Tensor:
+    """(B, 1, S, S) 0..1: how far a photo is shown where no face is known to be; fringe as for face_edge()."""
+    return (SURE * photo.trust * (1 - fringe)).clamp(0, 1)
 
 
 def _upper(target: Tensor, size: int) -> Tensor:

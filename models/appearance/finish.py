@@ -19,7 +19,7 @@ from ..faces.mesh import PRESENCE, ROOM, SIDE, FaceMesh
 from ..frames import crop
 from ..pixels import to_bytes
 from .composed import Composed
-from .composite import Layers, compose, surroundings
+from .composite import Layers, beyond, compose, surroundings
 from .layout import Layout
 from .photos import Appearance
 from .retouch import Retoucher
@@ -102,7 +102,7 @@ class Finisher:
 
     def target(self, scene: "Place", who: Person, wants: Tensor, wish: Wish) -> Tensor:
         """The wanted mesh (1, 478, 3), crop pixels; wants: (1, 51) blendshapes 0..1."""
-        return self.shape.wear(who, wants, scene.points, scene.blendshapes, wish.shape, self.mesh)
+        return self.shape.wanted(who, wants, scene.points, scene.blendshapes, wish.shape)
 
     def finish(
         self,
@@ -166,9 +166,9 @@ class Finisher:
         """
         smaller = max(1, own.pictures.shape[-1] // (FINER * size))
         photos, points = F.avg_pool2d(own.photos, smaller), own.points / smaller
-        target = self.shape.wanted(own.points, own.blendshapes, wants, scene, read, shape, self.mesh) * FINER
+        target = self.shape.wanted(self.person(own), wants, scene, read, shape) * FINER
         found = _carried(photos, points, self._moved(own, wants), target, lay_out(target, FINER * size))
-        edge = found.cover.maximum((1.25 * found.trust).clamp(0, 1))
+        edge = found.cover.maximum(beyond(found))
         picture, trust, edge = (F.avg_pool2d(x, FINER) for x in (found.picture, found.trust, edge))
         return picture, trust, edge
 

@@ -60,7 +60,8 @@ class Person:
     source: Tensor  # (1, 478, 3) canonical, with the photos' own expression
     had: Tensor  # (K,) amounts of the motions in it
     blendshapes: Tensor  # (1, 51)
-    offset: Tensor | None  # (51,) how the canonical mesh reads beside the photos; None without a reader
+    mesh: FaceMesh | None  # reads what was wanted; without it nothing is refined
+    offset: Tensor | None  # (51,) how it reads the canonical mesh beside the photos
 
 
 class ShapeModel(nn.Module):
@@ -128,35 +129,13 @@ class ShapeModel(nn.Module):
             canonical = canonical + torch.einsum("bk,kpc->bpc", amounts, self.motions)
         return canonical
 
-    def wanted(
-        self,
-        photos: Tensor,
-        photo_blendshapes: Tensor,
-        wants: Tensor,
-        scene: Tensor,
-        scene_blendshapes: Tensor,
-        shape: float = 0.5,
-        mesh: FaceMesh | None = None,
-        steps: int = 2,
-    ) -> Tensor:
-        """The mesh that a person's face has in a scene with an expression.
-
-        photos             (n, 478, 3) meshes of one person, each in pixels of its own photo
-        photo_blendshapes  (n, 51) of each
-        wants              (B, 51) blendshapes, 0..1
-        scene              (B, 478, 3) the face that is there now, in pixels
-        scene_blendshapes  (B, 51)
-        shape              0: the outline of the scene's face, 1: of the person's; the jaw of both opens as wanted
-        mesh, steps        where given, so many steps of `refine`
-        returns            (B, 478, 3) in the scene's pixels: rotation, place and size are the scene's. No triangle
-                           faces another side than in the photos. With the photo's own expression and scene, and
-                           shape 1, the photo's own points
-        """
-        person = self.person(photos, photo_blendshapes, mesh if steps else None)
-        return self.wear(person, wants, scene, scene_blendshapes, shape, mesh, steps)
-
     def person(self, photos: Tensor, photo_blendshapes: Tensor, mesh: FaceMesh | None = None) -> Person:
-        """What wanted() makes of the photos, for several expressions of the same person; arguments as there."""
+        """Photos of one person, for any number of expressions.
+
+        photos             (n, 478, 3) meshes, each in pixels of its own photo
+        photo_blendshapes  (n, 51) of each
+        mesh               reads what wanted() made, which is then refined; None: by the map alone
+        """
         if photos.ndim != 3 or len(photos) == 0 or photos.shape[1:] != (478, 3):
             raise ValueError(f"got photos' meshes of shape {tuple(photos.shape)}, want (n, 478, 3), at least one")
         photos, placed = self.canonical(photos)
@@ -171,25 +150,29 @@ class ShapeModel(nn.Module):
             source=(weight * photos).sum(dim=0, keepdim=True),
             had=(weight[:, 0] * amounts).sum(dim=0),
             blendshapes=(weight[:, 0] * photo_blendshapes).sum(dim=0, keepdim=True),
+            mesh=mesh,
             offset=offset,
         )
 
-    def wear(
-        self,
-        who: Person,
-        wants: Tensor,
-        scene: Tensor,
-        scene_blendshapes: Tensor,
-        shape: float = 0.5,
-        mesh: FaceMesh | None = None,
-        steps: int = 2,
+    def wanted(
+        self, who: Person, wants: Tensor, scene: Tensor, scene_blendshapes: Tensor, shape: float = 0.5, steps: int = 2
     ) -> Tensor:
-        """The rest of wanted(), with the same mesh as in person(); all else as there."""
+        """The mesh that a person's face has in a scene with an expression.
+
+        wants              (B, 51) blendshapes, 0..1
+        scene              (B, 478, 3) the face that is there now, in pixels
+        scene_blendshapes  (B, 51)
+        shape              0: the outline of the scene's face, 1: of the person's; the jaw of both opens as wanted
+        steps              of `refine`, where the person comes with a mesh that reads
+        returns            (B, 478, 3) in the scene's pixels: rotation, place and size are the scene's. No triangle
+                           faces another side than in the photos. With the photo's own expression and scene, and
+                           shape 1, the photo's own points
+        """
         if not 0 <= shape <= 1:
             raise ValueError(f"got {shape} for shape, want 0 (the scene's outline) to 1 (the person's)")
         person = who.source + torch.einsum("bk,kpc->bpc", self.amounts(wants) - who.had, self.motions)
-        if mesh is not None and steps:
-            person = self.refine(person, wants + who.offset, mesh, steps)
+        if who.mesh is not None:
+            person = self.refine(person, wants + who.offset, who.mesh, steps)
         source = who.source.expand_as(person)
         person = keep_shut(person, source, who.blendshapes, wants)
         person = self.unfold(person, source)

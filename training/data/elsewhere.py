@@ -38,7 +38,8 @@ class Faces:
 def carry_away(photo: Faces, actor: Faces, shape: ShapeModel, mesh: FaceMesh, generator: torch.Generator) -> Faces:
     """A face doing what another one does, from another side; where that bends the skin, with the other's folds."""
     size, points = photo.pictures.shape[-1], photo.points
-    moved = shape.wanted(points, photo.blendshapes, actor.blendshapes, points, photo.blendshapes, 1.0, mesh)
+    who = shape.person(points, photo.blendshapes, mesh)
+    moved = shape.wanted(who, actor.blendshapes, points, photo.blendshapes, 1.0)
     yaw, pitch = ((torch.rand(2, generator=generator) * 2 - 1) * torch.tensor(TURN)).deg2rad().tolist()
     cy, sy, cp, sp = math.cos(yaw), math.sin(yaw), math.cos(pitch), math.sin(pitch)
     turn = torch.tensor([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]]) @ torch.tensor([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from diffsfsr.evaluation.results.reconstruction import decibels, measure, row_correlations
+from diffsfsr.evaluation.results.reconstruction import decibels, measure
 from diffsfsr.models import DiffSFSR
 
 
@@ -9,12 +9,6 @@ def test_decibels_count_what_is_asked_for():
     where[..., :4] = 1
     y = torch.where(where > 0, 0.2, 0.9).expand(2, 3, 8, 8)  # 0.2 of 2: 20 dB
     torch.testing.assert_close(decibels(x, y, where), torch.full((2,), 20.0))
-
-
-def test_correlations_are_those_of_each_row():
-    a, b = torch.rand(2, 5, 9, generator=torch.Generator().manual_seed(0))
-    each = [torch.corrcoef(torch.stack(pair))[0, 1] for pair in zip(a, b, strict=True)]
-    torch.testing.assert_close(row_correlations(a, b), torch.stack(each))
 
 
 def test_the_bundled_autoencoder_keeps_a_face(judges, prepared_people):

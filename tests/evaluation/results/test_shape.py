@@ -2,7 +2,7 @@
 
 import torch
 from diffsfsr.evaluation.people import find_people
-from diffsfsr.evaluation.results.shape import acted, correlation, read_person, words
+from diffsfsr.evaluation.results.shape import acted, read_person, words
 from diffsfsr.models.appearance.shape import ShapeModel
 from diffsfsr.models.expression.library import ExpressionLibrary
 from diffsfsr.models.network.checkpoint import ASSETS
@@ -20,10 +20,3 @@ def test_the_bundled_map_moves_faces_nearer_to_their_true_meshes_and_reads_as_wa
     model.response.zero_()
     errors = [row.error for row in acted(model, face_mesh, people[:1], 0)]
     assert all(0.9 < error < 1.05 for error in errors), errors  # but for a grin's lips, which meet without the map, too
-
-
-def test_a_correlation_is_that_of_rows():
-    a = torch.rand(3, 51, generator=torch.Generator().manual_seed(0))
-    assert torch.allclose(correlation(a, torch.stack([2 * a[0] + 1, -a[1], a[2].flip(0)])),
-                          torch.stack([torch.corrcoef(torch.stack(pair))[0, 1] for pair in
-                                       ((a[0], a[0]), (a[1], -a[1]), (a[2], a[2].flip(0)))]), atol=1e-5)  # fmt: skip

@@ -7,6 +7,7 @@ import pytest
 import torch
 from diffsfsr.models.appearance.shape import ShapeModel
 from diffsfsr.models.appearance.topology import LEFT_EYE, LEFT_IRIS, MOUTH, OUTLINE, RIGHT_EYE, RIGHT_IRIS
+from diffsfsr.models.comparison import correlation
 from diffsfsr.models.expression.library import ExpressionLibrary
 from diffsfsr.models.faces.mesh import BLENDSHAPES
 from diffsfsr.models.network.checkpoint import ASSETS
@@ -64,11 +65,6 @@ def gap(points: torch.Tensor, opening) -> torch.Tensor:
     return (lower - upper).mean(dim=1)
 
 
-def correlation(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    a, b = a - a.mean(dim=-1, keepdim=True), b - b.mean(dim=-1, keepdim=True)
-    return (a * b).sum(dim=-1) / (a.norm(dim=-1) * b.norm(dim=-1))
-
-
 def test_a_canonical_mesh_knows_no_pose_place_or_size_and_goes_back_to_its_pixels(model, faces):
     points = faces[0]
     upright, _ = model.canonical(points)
@@ -100,16 +96,16 @@ def test_its_own_expression_in_its_own_scene_is_the_photo_itself(model, faces, f
     points, has = faces
     for i in range(4):
         own = points[i : i + 1], has[i : i + 1]
-        wanted = model.wanted(*own, own[1], *own, shape=1.0, mesh=face_mesh if refined else None)
+        wanted = model.wanted(model.person(*own, face_mesh if refined else None), own[1], *own, shape=1.0)
         assert torch.allclose(wanted, points[i : i + 1], atol=0.02)  # pixels of a face of about 150
 
 
 def test_a_batch_is_its_rows(model, faces, words, face_mesh):
     points, has = faces
-    given = words[:4], points, has
-    together = model.wanted(points[:1], has[:1], *given, mesh=face_mesh)
+    given, who = (words[:4], points, has), model.person(points[:1], has[:1], face_mesh)
+    together = model.wanted(who, *given)
     for i in range(4):
-        alone = model.wanted(points[:1], has[:1], *(value[i : i + 1] for value in given), mesh=face_mesh)
+        alone = model.wanted(who, *(value[i : i + 1] for value in given))
         assert torch.allclose(together[i : i + 1], alone, atol=0.01)
 
 
@@ -117,7 +113,7 @@ def test_a_batch_is_its_rows(model, faces, words, face_mesh):
 def test_words_are_read_from_the_moved_mesh_and_nothing_folds(model, faces, words, face_mesh, row):
     points, has = faces[0][row : row + 1], faces[1][row : row + 1]
     scene = points.expand(len(words), -1, -1), has.expand(len(words), -1)
-    wanted = model.wanted(points, has, words, *scene, shape=1.0, mesh=face_mesh)
+    wanted = model.wanted(model.person(points, has, face_mesh), words, *scene, shape=1.0)
     source = model.canonical(points)[0]
     assert not model.unfold.folds(wanted_frontal(model, wanted, points), source.expand_as(wanted)).any()
     got = correlation(face_mesh.blendshapes(wanted) - has, words - has)
@@ -131,9 +127,10 @@ def wanted_frontal(model, wanted, scene):
 
 def test_lids_meet_but_do_not_cross_irises_stay_round_and_follow_the_gaze(model, faces):
     points, has = faces[0][:1], faces[1][:1]
+    who = model.person(points, has)
 
     def wanted(**values):
-        return wanted_frontal(model, model.wanted(points, has, with_(has, **values), points, has, shape=1.0), points)
+        return wanted_frontal(model, model.wanted(who, with_(has, **values), points, has, shape=1.0), points)
 
     still = wanted()
     closed = wanted(eyeBlink=0.75, eyeLookDown=0.7, eyeSquint=0.55, eyeWide=0.0)
@@ -148,7 +145,8 @@ def test_lids_meet_but_do_not_cross_irises_stay_round_and_follow_the_gaze(model,
 
 def test_a_mouth_opens_downwards_and_the_chin_goes_along(model, faces):
     points, has = faces[0][:1], faces[1][:1]
-    shut, open_ = (model.wanted(points, has, with_(has, jawOpen=value), points, has, shape=0.0) for value in (0.0, 0.7))
+    who = model.person(points, has)
+    shut, open_ = (model.wanted(who, with_(has, jawOpen=value), points, has, shape=0.0) for value in (0.0, 0.7))
     height = points[0, CHIN, 1] - points[0, 10, 1]
     assert gap(open_, MOUTH) > gap(shut, MOUTH) + 0.08 * height
     assert open_[0, CHIN, 1] > shut[0, CHIN, 1] + 0.03 * height
@@ -157,10 +155,11 @@ def test_a_mouth_opens_downwards_and_the_chin_goes_along(model, faces):
 
 def test_more_of_an_expression_moves_further_without_jumps(model, faces, words, face_mesh):
     points, has = faces[0][1:2], faces[1][1:2]  # a smile
+    who = model.person(points, has, face_mesh)
     for word in words[::4]:
         way = torch.lerp(has, word[None], torch.linspace(0, 1, 26)[:, None])
         scene = points.expand(26, -1, -1), has.expand(26, -1)
-        path = model.wanted(points, has, way, *scene, shape=1.0, mesh=face_mesh)
+        path = model.wanted(who, way, *scene, shape=1.0)
         steps = (path[1:] - path[:-1]).norm(dim=-1)  # (25, 478) pixels
         assert steps.amax() < 0.2 * (path[-1] - path[0]).norm(dim=-1).amax()
         far = (path - path[:1]).flatten(1).norm(dim=1)
@@ -169,8 +168,8 @@ def test_more_of_an_expression_moves_further_without_jumps(model, faces, words, 
 
 def test_shape_goes_from_the_scenes_outline_to_the_persons(model, faces):
     points, has = faces
-    scene = points[2:3], has[2:3]
-    shapes = {s: model.wanted(points[:1], has[:1], has[2:3], *scene, shape=s) for s in (0.0, 0.5, 1.0)}
+    who, scene = model.person(points[:1], has[:1]), (points[2:3], has[2:3])
+    shapes = {s: model.wanted(who, has[2:3], *scene, shape=s) for s in (0.0, 0.5, 1.0)}
     outline, middle = list(OUTLINE), (shapes[0.0] + shapes[1.0]) / 2
     width = scene[0][0, 454, 0] - scene[0][0, 234, 0]
     assert (shapes[0.0] - scene[0])[:, outline].norm(dim=-1).max() < 0.02 * width
@@ -185,18 +184,18 @@ def test_one_spoilt_photo_among_several_does_not_count_for_much(model, faces):
     good, had = points[[0, 0, 1]], has[[0, 0, 1]]
     spoilt = points[:1] * torch.tensor([1.5, 0.8, 1.0])
     rest = has[:1], points[:1], has[:1], 1.0
-    without = model.wanted(good, had, *rest)
-    with_it = model.wanted(torch.cat([good, spoilt]), torch.cat([had, has[:1]]), *rest)
-    alone = model.wanted(spoilt, has[:1], *rest)
+    without = model.wanted(model.person(good, had), *rest)
+    with_it = model.wanted(model.person(torch.cat([good, spoilt]), torch.cat([had, has[:1]])), *rest)
+    alone = model.wanted(model.person(spoilt, has[:1]), *rest)
     assert (with_it - without).norm() < 0.15 * (alone - without).norm()
 
 
 def test_what_is_wrong_is_said(model, faces):
     points, has = faces
     with pytest.raises(ValueError, match="1.5 for shape"):
-        model.wanted(points[:1], has[:1], has[:1], points[:1], has[:1], shape=1.5)
+        model.wanted(model.person(points[:1], has[:1]), has[:1], points[:1], has[:1], shape=1.5)
     with pytest.raises(ValueError, match=r"\(0, 478, 3\)"):
-        model.wanted(points[:0], has[:0], has[:1], points[:1], has[:1])
+        model.person(points[:0], has[:0])
 
 
 @pytest.mark.parametrize(("name", "parts"), [("mouthPressLeft", False), ("mouthShrugLower", False), ("jawOpen", True)])
@@ -208,7 +207,7 @@ def test_lips_part_only_for_what_parts_them(model, name, parts):
     upper, lower = (list(edge[1:-1]) for edge in MOUTH)
     face[:, lower, 1] = face[:, upper, 1]  # shut
     placed = face * 400 + 256
-    mesh = model.wanted(placed, has, wants, placed, has, 1.0)
+    mesh = model.wanted(model.person(placed, has), wants, placed, has, 1.0)
     gap = (mesh[0, lower, 1] - mesh[0, upper, 1]).max() / (mesh[0, MOUTH[0][0], 0] - mesh[0, MOUTH[0][-1], 0]).abs()
     assert gap > 0.3 if parts else gap < 0.01
 
@@ -218,9 +217,8 @@ def test_a_grins_lips_meet_when_it_goes(model, face_mesh):
     folder = Path(importlib.util.find_spec("openpeople").origin).parent / "data" / "curated"
     (face,) = face_mesh.find(read_picture(folder / "P008" / "assets" / "amateur_selfie.jpg"), limit=1)
     points, has = face.points[None], face.blendshapes[None]
-    calm, grin = (
-        model.wanted(points, has, wants, points, has, 1.0, face_mesh) for wants in (wanted_for("sadness"), has)
-    )
+    who = model.person(points, has, face_mesh)
+    calm, grin = (model.wanted(who, wants, points, has, 1.0) for wants in (wanted_for("sadness"), has))
     width = (points[:, MOUTH[0][-1], :2] - points[:, MOUTH[0][0], :2]).norm(dim=-1)
     assert gap(points, MOUTH) > 0.08 * width
     torch.testing.assert_close(gap(grin, MOUTH), gap(points, MOUTH), rtol=0.02, atol=0.1)
