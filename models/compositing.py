@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .codes import Background, CutOut, repeat_background
 from .frames import SHARP, inside, invert, pixel_centres, resample, scale, transform
-from .grain import grain, middle, missing, noise
+from .grain import Grain, middle
 
 FEATHER = 0.05  # width of the soft border of a pasted face, as a share of the frame
 RING = 6 / 128  # width of the ring in which colours are compared, as a share of the frame
@@ -150,14 +150,13 @@ def paste(picture: Tensor, crop: Tensor, matrix: Tensor, mask: Tensor) -> Tensor
         return resample(crop[None], k * points, k * shrink, "sharp" if k > 1 else "bicubic")[0]  # keeps its own detail
 
     inner = middle(rows, columns)
-    there = picture[(slice(None), *inner)]
-    lacking, own = missing(there, read(_seen(*inner, matrix))), noise(there)
+    grain = Grain.lacking(picture[(slice(None), *inner)], read(_seen(*inner, matrix)))
     for first in range(rows.start, rows.stop, step):
         strip = slice(first, min(first + step, rows.stop))
         points = _seen(strip, columns, matrix)
         new, old, soft = read(points), picture[:, strip, columns], _soft(mask, points)
-        if lacking:
-            new = (new + grain(old, own, lacking)).clamp(-1, 1)
+        if grain:
+            new = (new + grain.of(picture, strip, columns)).clamp(-1, 1)
         out[:, strip, columns] = torch.where(soft > 0, old + soft * (new - old), old)
     return out
 
