@@ -36,6 +36,11 @@ def add(commands: Commands) -> None:
     sub = commands.add(hard, "twelve pairs that are hard on purpose, of synthetic people: a sheet, and what judges say")
     sub.add_argument("--out", type=Path, default=Path("output/hard"))
 
+    sub = commands.add(sheets, "what people really bring, kind by kind: sheets, and what judges say")
+    sub.add_argument("kinds", nargs="*", metavar="KIND", help="turned, cut, covered, dark, grey, coloured, poor; all "
+                     "where none is named")  # fmt: skip
+    sub.add_argument("--out", type=Path, default=Path("output/sheets"))
+
     sub = commands.add(page, "write docs/results.md and the pages beside it anew", computes=False)
     sub.add_argument("--openpeople", type=Path, metavar="DIR", help="what `evaluate` wrote of openpeople: take its "
                      "numbers, and draw the pictures")  # fmt: skip
@@ -163,6 +168,23 @@ def hard(args: argparse.Namespace) -> None:
     for line in draw(cast, args.out, fingerprint(retouched=True)):
         print(line)
     print(f"the sheet and each whole picture are in {args.out}")
+
+
+def sheets(args: argparse.Namespace) -> None:
+    from ..evaluation.judges.networks import Judges
+    from ..evaluation.results.brought import KINDS
+    from ..evaluation.results.cases import Cast
+    from ..evaluation.results.fingerprint import fingerprint
+    from ..evaluation.results.hard import draw
+    from ..models import DiffSFSR
+
+    if unknown := set(args.kinds) - set(KINDS):
+        raise ValueError(f"got {', '.join(sorted(unknown))}, want some of {', '.join(KINDS)}")
+    cast = Cast(DiffSFSR.load("mini", device=device_of(args)), Judges.load())
+    for kind in args.kinds or KINDS:
+        print(f"\n{kind}: {args.out / kind / 'sheet.jpg'}")
+        for line in draw(cast, args.out / kind, fingerprint(retouched=True), KINDS[kind]):
+            print(line, flush=True)
 
 
 def page(args: argparse.Namespace) -> None:
