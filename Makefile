@@ -12,6 +12,7 @@
 #   TORCH="torch==2.7.0 ..."     other builds of torch
 #   COMFYUI=/path/to/ComfyUI     a ComfyUI of your own, BASE=/path/to/ComfyUI to use its models, too
 #   PORT=8188  LISTEN=127.0.0.1  where `make comfyui` listens
+#   JOBS=2                       processes that run the tests, 4 GB each; they share the cores
 #   CHROMIUM=/usr/bin/chromium   the browser of `make browser`; without it, one on the path
 
 PYTHON ?= python3
@@ -20,6 +21,8 @@ COMFYUI ?= .comfyui/ComfyUI
 BASE ?= .comfyui/base
 CHROMIUM ?= $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name))))
 PORT ?= 8188
+JOBS ?= 2
+THREADS = $(shell $(PYTHON) -c "import os; print(max(1, os.cpu_count() // $(JOBS)))")
 LISTEN ?= 127.0.0.1
 
 PY := .venv/bin/python
@@ -34,7 +37,8 @@ CLIP := .judges/clip_encoder.int8.onnx
 .DELETE_ON_ERROR:
 
 test: install lint judges
-	COMFYUI="$(COMFYUI)" $(PY) -m pytest -m "not browser" --durations=10
+	COMFYUI="$(COMFYUI)" OMP_NUM_THREADS=$(THREADS) $(PY) -m pytest -m "not browser" --durations=10 \
+		--numprocesses $(JOBS) --dist loadgroup --no-loadscope-reorder
 
 demo: install
 	$(PY) cli.py demo --comfyui "$(COMFYUI)" --output output/demo.png

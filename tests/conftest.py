@@ -6,6 +6,22 @@ import pytest
 
 runpy.run_path(str(Path(__file__).parents[1] / "cli.py"))  # makes the pack importable as `diffsfsr`
 
+TESTS = Path(__file__).parent
+TOGETHER = ("host", "nodes", "browser")  # folders whose files share a ComfyUI, which takes long to start
+LONGEST = ("host", "nodes", "training")  # folders that begin, so that short files fill up what is left
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Several processes, as of `make test`, take a file each, or a folder of TOGETHER."""
+
+    def folder(item: pytest.Item) -> str:
+        return item.path.relative_to(TESTS).parts[0]
+
+    for item in items:
+        group = folder(item) if folder(item) in TOGETHER else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: (*LONGEST, folder(item)).index(folder(item)))
+
 
 @pytest.fixture(scope="session")
 def face_mesh():
