@@ -21,7 +21,7 @@ from ..acted import CELLS
 from .cases import LABELS, MEASURED, Case, Cast, Clock, Drawn, painted, shrink
 from .evaluate import Done, in_part, weights_of
 from .samplers import SAMPLERS, paint
-from .tables import Mean, interval, write_means
+from .tables import Mean, cells, interval, write_means
 
 STEPS = (4, 6, 8, 12, 20)
 SCALES = (1.0, 2.0, 3.0)
@@ -216,14 +216,12 @@ def choice(curve: Curve, means: list[Mean]) -> str:
 
 def table(means: list[Mean]) -> Iterator[str]:
     """A setting a line."""
-    values, shares = {(mean.column, mean.metric): mean for mean in means}, of_best(means)
+    counts, shares = {mean.column: mean.results for mean in means if mean.metric == JUDGED_BY[0]}, of_best(means)
     metrics = [metric for metric in MEASURED if any(mean.metric == metric for mean in means)]
     yield f"| setting | results | {' | '.join(metrics)} | of the best |"
     yield "|---" * (len(metrics) + 3) + "|"
-    for setting, share in shares.items():
-        cells = [f"{values[setting, m].mean:.3f}" if (setting, m) in values else "-" for m in metrics]
-        count = values[setting, JUDGED_BY[0]].results if (setting, JUDGED_BY[0]) in values else 0
-        yield f"| {setting} | {count} | {' | '.join(cells)} | {share:.3f} |"
+    for setting, values in cells(means, metrics).items():
+        yield f"| {setting} | {counts.get(setting, 0)} | {' | '.join(values)} | {shares[setting]:.3f} |"
 
 
 def read(path: Path) -> list[dict]:

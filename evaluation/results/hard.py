@@ -23,7 +23,7 @@ from ..sheets import Row, draw_rows, square_around
 from . import spoiling
 from .cases import MEASURED, SCENE, Cast, shrink
 from .curves import sheet, whole
-from .tables import Mean, write_means
+from .tables import Mean, cells, write_means
 
 SELFIE = 1024  # longer side, pixels
 POSTURE = {"P001": (500, 100, 640), "P004": (560, 420, 520)}  # heads turned aside in amateur_posture: left, top, side
@@ -124,9 +124,7 @@ def draw(cast: Cast, out: Path, note: str, hard: tuple[Hard, ...] = HARD) -> Ite
 
 def table(means: list[Mean]) -> Iterator[str]:
     """A case a line."""
-    values = {(mean.column, mean.metric): mean.mean for mean in means}
     yield f"| case | {' | '.join(MEASURED)} |"
     yield "|---" * (1 + len(MEASURED)) + "|"
-    for name in dict.fromkeys(mean.column for mean in means):
-        cells = (f"{values[name, metric]:.3f}" if (name, metric) in values else "-" for metric in MEASURED)
-        yield f"| {name} | {' | '.join(cells)} |"
+    for name, values in cells(means, MEASURED).items():
+        yield f"| {name} | {' | '.join(values)} |"

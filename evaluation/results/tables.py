@@ -115,6 +115,13 @@ def ratios_markdown(found: dict[str, dict[str, float]]) -> Iterator[str]:
         yield f"| {name} | {' | '.join(str(values.get(name, '-')) for values in found.values())} |"
 
 
+def cells(means: list[Mean], metrics: Sequence[str]) -> dict[str, list[str]]:
+    """Each column's means as they are shown, one a metric; "-" where there is none."""
+    values = {(mean.column, mean.metric): f"{mean.mean:.3f}" for mean in means}
+    columns = dict.fromkeys(mean.column for mean in means)
+    return {column: [values.get((column, metric), "-") for metric in metrics] for column in columns}
+
+
 def write_means(path: Path, means: Iterable[Mean], note: str) -> None:
     """A CSV, after a line with a note."""
     with open(path, "w", newline="", encoding="utf-8") as file:
