@@ -18,7 +18,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return item.path.relative_to(TESTS).parts[0]
 
     for item in items:
-        group = folder(item) if folder(item) in TOGETHER else str(item.path)
+        group = folder(item) if folder(item) in TOGETHER else str(item.path.relative_to(TESTS))
         item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=lambda item: (*LONGEST, folder(item)).index(folder(item)))
 
