@@ -1,4 +1,5 @@
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -35,28 +36,29 @@ def copied(value):
     return value.clone() if isinstance(value, torch.Tensor) else value
 
 
-def test_latents_stay_and_pictures_change():
-    model, *rest = fresh()
-    before = copied(model.state_dict())
-    for _ in refine_decoder(SHORT, model, *rest):
-        pass
-    changed = {key for key, value in model.state_dict().items() if not torch.equal(value, before[key])}
+@pytest.fixture(scope="module")
+def short():
+    """A run: model and adversary after it, their weights before it, each step's value and state."""
+    model, adversary, *rest = fresh()
+    before = copied(model.state_dict()), [copied(part.state_dict()) for part in adversary.seen]
+    steps = [(step.value, copied(step.state())) for step in refine_decoder(SHORT, model, adversary, *rest)]
+    return SimpleNamespace(model=model, adversary=adversary, before=before[0], seen_before=before[1], steps=steps)
+
+
+def test_latents_stay_and_pictures_change(short):
+    changed = {key for key, value in short.model.state_dict().items() if not torch.equal(value, short.before[key])}
     assert changed and all(key.startswith(("decoder.", "post_quant_conv.")) for key in changed)
 
 
-def test_the_recogniser_that_the_adversary_looks_through_stays():
-    model, adversary, *rest = fresh()
-    before = [copied(part.state_dict()) for part in adversary.seen]
-    *_, last = refine_decoder(SHORT, model, adversary, *rest)
-    assert all(torch.equal(part.state_dict()[key], value) for part, old in zip(adversary.seen, before, strict=True)
-               for key, value in old.items())  # fmt: skip
-    assert not any(key.startswith("seen") for key in last.state()["adversary"])
+def test_the_recogniser_that_the_adversary_looks_through_stays(short):
+    parts = zip(short.adversary.seen, short.seen_before, strict=True)
+    assert all(torch.equal(part.state_dict()[key], value) for part, old in parts for key, value in old.items())
+    assert not any(key.startswith("seen") for key in short.steps[-1][1]["adversary"])
 
 
-def test_resumed_is_uninterrupted():
-    whole = [step.value for step in refine_decoder(SHORT, *fresh())]
-    state = next(copied(step.state()) for step in refine_decoder(SHORT, *fresh()) if step.pictures == 4)
-    assert [step.value for step in refine_decoder(SHORT, *fresh(), state)] == whole[2:]
+def test_resumed_is_uninterrupted(short):
+    values = [step.value for step in refine_decoder(SHORT, *fresh(), copied(short.steps[1][1]))]
+    assert values == [value for value, _ in short.steps[2:]]
 
 
 def test_nothing_is_learned_beyond_the_photo():
@@ -66,7 +68,7 @@ def test_nothing_is_learned_beyond_the_photo():
         model, adversary, pictures, encoded = fresh()
         inside = torch.ones(6, 1, 128, 128, dtype=torch.uint8)
         inside[..., 112:, :] = 0  # below what the recogniser sees
-        shown, alone = torch.where(inside > 0, pictures, fill), dataclasses.replace(SHORT, adversary=0.0)
+        shown, alone = torch.where(inside > 0, pictures, fill), dataclasses.replace(SHORT, steps=2, adversary=0.0)
         for _ in refine_decoder(alone, model, adversary, shown, encoded, inside=inside):
             pass
         return model.state_dict()
@@ -107,11 +109,8 @@ def test_balance_makes_both_losses_pull_alike():
     assert factor.item() == pytest.approx(3.0, rel=1e-4) and not factor.requires_grad
 
 
-def test_a_share_of_the_way_changes_neither_end():
-    model, begun = fresh()[0], copied(fresh()[0].state_dict())
-    for _ in refine_decoder(SHORT, model, *fresh()[1:]):
-        pass
-    now = copied(model.state_dict())
+def test_a_share_of_the_way_changes_neither_end(short):
+    model, begun, now = short.model, short.before, copied(short.model.state_dict())
     half = between(model, begun, 0.5).state_dict()
     for key, value in half.items():
         torch.testing.assert_close(value, (begun[key] + now[key]) / 2, msg=key)
