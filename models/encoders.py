@@ -20,6 +20,7 @@ from .conditions import Conditioner
 from .cutting import cut_out
 from .expression.edit import scale
 from .expression.library import ExpressionLibrary
+from .expression.normalisation import Normalisation
 from .faces.choice import (
     FURTHEST,
     PASS_THROUGH,
@@ -96,6 +97,12 @@ class Encoders(nn.Module):
     def finisher(self) -> Finisher:
         """Finishes painted faces with the pixels of photos."""
         return Finisher(self.mesh, self.shape, self.conditioner.neutral, self.retoucher)
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """What expression codes count from here, and how strong they may be."""
+        own, config = self.conditioner, self.config
+        return Normalisation(own.neutral, own.spread, config.strongest_word, config.strongest_expression)
 
     @property
     def device(self) -> torch.device:
@@ -179,26 +186,8 @@ class Encoders(nn.Module):
         return scale(Expression(read - rest, "photo"), intensity)
 
     def label(self, label: str, variant: int = 0, intensity: float = 1.0) -> Expression:
-        """The expression that one of the 135 words stands for; intensity 0 is exactly neutral.
-
-        A word that the library means to be stronger than nine of ten photos is as strong as the strongest of the nine
-        (config.strongest_word); with an intensity above 1 it still gets there (ours).
-        """
-        meant, wanted = (self.library.code(label, variant, k).to(self.device)[None] for k in (1.0, intensity))
-        return Expression(wanted * self._reserve(meant, self.config.strongest_word), label)
-
-    def hold_back(self, code: Tensor) -> Tensor:
-        """Expression codes (B, 51), those that are stronger than config.strongest_expression made as strong as that.
-
-        Of words, photos, sliders and whatever else there is, since all become tokens (ours): the weights have seen no
-        stronger ones.
-        """
-        return code * self._reserve(code, self.config.strongest_expression)
-
-    def _reserve(self, code: Tensor, strongest: float) -> Tensor:
-        """(B, 1): the factor, at most 1, that makes codes (B, 51) no stronger than that."""
-        strength = (code / self.conditioner.spread).square().mean(-1, keepdim=True).sqrt()
-        return (strongest / strength.clamp(min=1e-6)).clamp(max=1)
+        """The expression that one of the 135 words stands for; 0 is exactly neutral, 1 as strong as photos are."""
+        return Expression(self.normalisation.word(self.library, label, variant, intensity), label)
 
     def background(
         self, pictures: Tensor, choose: str = "largest", mask: Tensor | None = None, without_face: str = STOP
@@ -272,7 +261,7 @@ class Encoders(nn.Module):
         who, what, pose = broadcast({"identity": who, "expression": what, "background": pose})
         degrees = [torch.tensor(keep, device=self.device).expand(len(pose), 3)
                    for keep in ((True, True, True), (True, False, True), (False, False, True))]  # fmt: skip
-        what = self.hold_back(what)
+        what = self.normalisation.hold_back(what)
         return Tokens(*(self.conditioner(who, what, pose, keep) for keep in degrees))
 
     def find(

@@ -16,6 +16,7 @@ ROW = 6  # faces beside one another, at most
 def doing(cls: type[io.ComfyNode], expression: Expression, row: bool = False) -> dict:
     """The output for the front end: the first of a batch, or some of it in a row from the first to the last.
 
+    Expressions do not say of which checkpoint they are: they are counted from the bundled one's neutral face.
     Empty where DIFFSFSR_LIVE says so, and without a face landmarker, which a node needs for nothing else.
     """
     if switched_off():

@@ -17,11 +17,15 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from ..models.expression.words import MAX_INTENSITY
 from .expression import ASSETS, labels, people, references, words
-from .folders import EXPRESSIONS, kept_file, kept_files
+from .folders import BUNDLED, EXPRESSIONS, kept_file, kept_files, state_of
+from .load import find
 from .studio import Studio, Superseded, studio, switched_off
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor
 
     from ..models.codes import Expression
@@ -69,15 +73,19 @@ def _in_words(answer: Handler) -> Handler:
 
 
 async def _labels(request: web.Request) -> web.Response:
-    return web.json_response(await asyncio.to_thread(table), headers={"Cache-Control": "no-cache"})
+    told = await asyncio.to_thread(table, _checkpoint(request.query))
+    return web.json_response(told, headers={"Cache-Control": "no-cache"})
 
 
-@functools.lru_cache(maxsize=1)
-def _known() -> dict:
+@functools.lru_cache(maxsize=2)
+def _known(checkpoint: Path, state: str) -> dict:
+    """state: of the file, so that another of its name is read again."""
     from ..models.expression.edit import ASYMMETRY, MORE, SIDED, SLIDERS
     from ..models.expression.library import ExpressionLibrary
+    from ..models.expression.normalisation import Normalisation
     from ..models.faces.mesh import BLENDSHAPES
 
+    normalisation = Normalisation.load(checkpoint)
     library = ExpressionLibrary.load(ASSETS / "expressions.json")
     synonyms = words().synonyms()
     return {
@@ -92,16 +100,19 @@ def _known() -> dict:
                 "group": library.group(label),
                 "why": list(library.variants(label)),
                 "words": synonyms.get(label, []),
-                "codes": [values_of(library.code(label, i)) for i in range(len(library.variants(label)))],
+                "codes": [
+                    values_of(normalisation.word(library, label, i)[0]) for i in range(len(library.variants(label)))
+                ],
             }
             for label in labels()
         },
     }
 
 
-def table() -> dict:
+def table(checkpoint: str) -> dict:
     """All that the front end has to know: sliders, labels with clusters, words and codes; the user's own files."""
-    return _known() | {"files": kept_files(EXPRESSIONS)}
+    path = find(checkpoint)
+    return _known(path, state_of(path)) | {"files": kept_files(EXPRESSIONS)}
 
 
 def values_of(code: Tensor) -> dict[str, float]:
@@ -142,10 +153,10 @@ async def _file(request: web.Request) -> web.Response:
 async def _photo(studio: Studio, request: web.Request) -> web.Response:
     """What the face in a photo does itself, as values."""
     asked = await _asked(request)
-    node, photo = _node(asked), _text(asked, "photo")
+    node, photo, checkpoint = _node(asked), _text(asked, "photo"), _checkpoint(asked)
 
     def read(_: Callable[[], None]) -> dict[str, float]:
-        live = studio.live(node, photo)
+        live = studio.live(node, photo, checkpoint=checkpoint)
         return values_of(live.blendshapes - live.finisher.neutral)
 
     return web.json_response(await studio.do(f"{node} photo", read))
@@ -155,15 +166,15 @@ async def _face(studio: Studio, request: web.Request) -> web.Response:
     """A face with an expression, JPEG; where it can be held stands in the answer's head."""
     asked = await _asked(request)
     node, photo, side = _node(asked), _text(asked, "photo"), asked.get("size", 256)
-    scene = _text(asked, "scene") if asked.get("scene") else None
+    scene, checkpoint = _text(asked, "scene") if asked.get("scene") else None, _checkpoint(asked)
     if side not in SIDES or isinstance(side, bool):
         raise ValueError(f"got {str(side):.20} for size, want one of {SIDES}")
-    code = None if asked.get("untouched") is True else wanted(asked).code[0]
 
     def show(go_on: Callable[[], None]) -> tuple[bytes, dict]:
         from ..models.pictures import to_pil
 
-        live, stream = studio.live(node, photo, scene), io.BytesIO()
+        code = None if asked.get("untouched") is True else wanted(studio, asked).code[0]
+        live, stream = studio.live(node, photo, scene, checkpoint), io.BytesIO()
         shown = live.untouched(side // 128) if code is None else live.show(code, side // 128, go_on)
         to_pil(shown.picture).save(stream, "JPEG", quality=QUALITY, subsampling=0)
         return stream.getvalue(), shown.handles
@@ -181,25 +192,24 @@ async def _forget(studio: Studio, request: web.Request) -> web.Response:
     return web.json_response({})
 
 
-def wanted(asked: dict) -> Expression:
+def wanted(studio: Studio, asked: dict) -> Expression:
     """The code of a question: a label, or what is wired and the values of Edit Expression; ValueError for others."""
     import torch
 
     from ..models.codes import Expression
-    from ..models.expression.edit import edit_all, scale
+    from ..models.expression.edit import edit_all
     from ..models.expression.file import from_values
     from ..models.faces.mesh import BLENDSHAPES
+    from ..models.files import is_number
 
     wired, edit = asked.get("wired", {}), asked.get("edit", {})
     if not isinstance(wired, dict) or not isinstance(edit, dict) or len(edit) > SLIDERS + 4:
         raise ValueError("got something else, want objects for wired and edit")
     if "label" in wired:
-        label, variant = _text(wired, "label"), wired.get("variant", 0)
-        codes = _known()["labels"].get(label, {"codes": []})["codes"]
-        if variant not in range(len(codes)):
-            raise ValueError(f'there is no label "{label:.40}" with variant {str(variant):.10}')
-        expression = from_values(codes[variant], label)
-        expression = scale(expression, wired.get("intensity", 1.0))
+        label, variant, intensity = _text(wired, "label"), wired.get("variant", 0), wired.get("intensity", 1.0)
+        if variant not in range(100) or not is_number(intensity, 0, MAX_INTENSITY):
+            raise ValueError(f"got variant {str(variant):.10} and intensity {str(intensity):.10} of a label")
+        expression = Expression(studio.word(label, int(variant), intensity, _checkpoint(asked)), label)
     elif wired:
         expression = from_values(wired, "wired")
     else:
@@ -241,6 +251,11 @@ def _text(asked: dict, name: str) -> str:
     if not isinstance(text, str) or not 0 < len(text) <= SHORT:
         raise ValueError(f"got no {name}, want up to {SHORT} letters")
     return text
+
+
+def _checkpoint(asked: dict) -> str:
+    """The name that Load DiffSFSR has for it; where none is given, the bundled one."""
+    return _text(asked, "checkpoint") if asked.get("checkpoint") else BUNDLED[0]
 
 
 def _number(asked: dict, name: str, default: int, most: int) -> int:

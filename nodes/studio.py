@@ -24,12 +24,18 @@ import torch
 from server import PromptServer
 
 from ..models.faces.task_file import find_task_file
-from .folders import task_folders
+from .folders import ASSETS, BUNDLED, state_of, task_folders
+from .load import find
 from .photo import EXAMPLES
 
 if TYPE_CHECKING:
-    from ..models.appearance.finish import Finisher
+    from torch import Tensor
+
     from ..models.appearance.live import Live
+    from ..models.appearance.shape import ShapeModel
+    from ..models.expression.library import ExpressionLibrary
+    from ..models.expression.normalisation import Normalisation
+    from ..models.faces.mesh import FaceMesh
 
 Answer = TypeVar("Answer")
 NODES = 6  # whose faces are kept, the last ones used
@@ -56,7 +62,9 @@ class Studio:
         self._turn = asyncio.Lock()
         self._asked: dict[str, int] = {}  # node -> number of its last question
         self._kept: OrderedDict[str, Kept] = OrderedDict()
-        self._finisher: Finisher | None = None
+        self._networks: tuple[FaceMesh, ShapeModel] | None = None
+        self._library: ExpressionLibrary | None = None
+        self._normalisation: tuple[str, Normalisation] | None = None  # of the last checkpoint, with its file's state
         self._later: asyncio.TimerHandle | None = None
 
     async def do(self, who: str, work: Callable[[Callable[[], None]], Answer]) -> Answer:
@@ -93,24 +101,36 @@ class Studio:
             self._later.cancel()
         self._later = loop.call_later(IDLE + 1, self._thread.submit, self.drop_idle)
 
-    def live(self, node: str, photo: str | tuple[str, ...], scene: str | None = None) -> Live:
+    def live(
+        self, node: str, photo: str | tuple[str, ...], scene: str | None = None, checkpoint: str = BUNDLED[0]
+    ) -> Live:
         """The face in a photo of the input folder, in its place or in another's; read at the first call.
 
-        photo  or several of one person, for a scene
-        ValueError where there is no such photo, or no face in it
+        photo       or several of one person, for a scene
+        checkpoint  by whose neutral expressions are counted, as its sampler does
+        ValueError where there is no such photo, no face in it, or no such checkpoint
         """
+        path = find(checkpoint)
         photos = (photo,) if isinstance(photo, str) else photo
         files = {name: photo_file(name) for name in (*photos, scene) if name}
-        of = (photos, scene, *((path, os.stat(path).st_size, os.stat(path).st_mtime_ns) for path in files.values()))
+        of = (photos, scene, state_of(path, *files.values()))
         kept = self._kept.get(node)
         if kept is None or kept.of != of:
             self._kept.pop(node, None)
-            kept = self._kept[node] = Kept(of, self._read([files[name] for name in photos], files.get(scene)))
+            kept = self._kept[node] = Kept(of, self._read([files[name] for name in photos], files.get(scene), path))
         kept.used = time.monotonic()
         self._kept.move_to_end(node)
         while len(self._kept) > NODES:
             self._kept.popitem(last=False)
         return kept.live
+
+    def word(self, label: str, variant: int, intensity: float, checkpoint: str = BUNDLED[0]) -> Tensor:
+        """The expression code (1, 51) of one of the 135, as Expression by Label gives it; ValueError for others."""
+        from ..models.expression.library import ExpressionLibrary
+
+        if self._library is None:
+            self._library = ExpressionLibrary.load(ASSETS / "expressions.json")
+        return self._normalised(find(checkpoint)).word(self._library, label, variant, intensity)
 
     def forget(self, node: str) -> None:
         """What was kept for a node."""
@@ -123,14 +143,15 @@ class Studio:
         for each in [each for each, kept in self._kept.items() if kept.used < old]:
             del self._kept[each]
         if not self._kept:
-            self._finisher = None
+            self._networks = self._library = self._normalisation = None
 
-    def _read(self, photos: list[Path], scene: Path | None) -> Live:
+    def _read(self, photos: list[Path], scene: Path | None, checkpoint: Path) -> Live:
+        from ..models.appearance.finish import Finisher
         from ..models.appearance.live import Live
         from ..models.appearance.photos import photograph
         from ..models.pictures import decode_picture
 
-        finisher = self._ready()
+        finisher = Finisher(*self._ready(), self._normalised(checkpoint).neutral)
         found = []
         for path in (*photos, *filter(None, [scene])):
             picture = decode_picture(path.read_bytes(), path.name, WIDTH)
@@ -142,18 +163,22 @@ class Studio:
             return Live(finisher, *found[0])
         return Live(finisher, *found.pop(), photograph(*zip(*found, strict=True)))
 
-    def _ready(self) -> Finisher:
-        if self._finisher is None:
-            from ..models.appearance.finish import Finisher
+    def _ready(self) -> tuple[FaceMesh, ShapeModel]:
+        if self._networks is None:
             from ..models.appearance.shape import ShapeModel
-            from ..models.expression.library import ExpressionLibrary
             from ..models.faces.mesh import FaceMesh
-            from ..models.network.checkpoint import ASSETS
 
             mesh = FaceMesh.load(find_task_file(task_folders())).eval().requires_grad_(False)
-            neutral = ExpressionLibrary.load(ASSETS / "expressions.json").neutral
-            self._finisher = Finisher(mesh, ShapeModel.load(), neutral)
-        return self._finisher
+            self._networks = mesh, ShapeModel.load()
+        return self._networks
+
+    def _normalised(self, checkpoint: Path) -> Normalisation:
+        from ..models.expression.normalisation import Normalisation
+
+        state = state_of(checkpoint)
+        if self._normalisation is None or self._normalisation[0] != state:
+            self._normalisation = state, Normalisation.load(checkpoint)
+        return self._normalisation[1]
 
 
 @functools.lru_cache(maxsize=1)

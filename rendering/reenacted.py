@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from ..models import DiffSFSR
-from ..models.appearance.finish import Finisher, Wish
+from ..models.appearance.finish import Wish
 from ..models.appearance.live import Live
 from ..models.appearance.shape import OPENERS
-from ..models.codes import join_expressions, repeat_background
+from ..models.codes import Expression, join_expressions, repeat_background
 from ..models.expression.references import save_references
 from ..models.faces.mesh import BLENDSHAPES
 
@@ -42,31 +42,30 @@ def reenact(
     library, mesh = model.encoders.library, model.encoders.mesh
     variants = {label: len(library.variants(label)) for label in labels or library.labels}
     keys = [(label, variant) for label, count in variants.items() for variant in range(count)]
-    wanted = torch.stack([library.code(*key) for key in keys])
+    meant = torch.stack([library.code(*key) for key in keys])
+    wanted = join_expressions([model.encoders.label(*key) for key in keys])
     person, place = model.identity(photos), model.background(scene)
-    finisher = Finisher(mesh, model.encoders.shape, library.neutral)
     calm = model.identity(photos[:1]).appearances[0]
-    live = Live(finisher, scene, mesh.find(scene, limit=1)[0], calm)
-    opened = wanted[:, [BLENDSHAPES.index(name) for name in OPENERS]].clamp(min=0).sum(1) > OPEN
+    live = Live(model.encoders.finisher, scene, mesh.find(scene, limit=1)[0], calm)
+    opened = wanted.code[:, [BLENDSHAPES.index(name) for name in OPENERS]].clamp(min=0).sum(1) > OPEN
     pictures, read = {}, {}
     for painted in (True, False):
         rows = (opened == painted).nonzero()[:, 0].tolist()
         for first in range(0, len(rows), AT_ONCE):
             some = rows[first : first + AT_ONCE]
             if painted:
-                expressions = join_expressions([model.encoders.label(*keys[row]) for row in some])
-                given = person, expressions, repeat_background(place, len(some))
+                given = person, Expression(wanted.code[some]), repeat_background(place, len(some))
                 crops = model.finish(model.paint(*given), *given, WISH)
             else:  # as the picker shows the user's own person
-                crops = [live.show(wanted[row], WISH.detail).picture for row in some]
+                crops = [live.show(wanted.code[row], WISH.detail).picture for row in some]
             for row, crop in zip(some, crops, strict=True):
                 faces = mesh.find(crop, limit=1)
                 if not faces:
                     raise ValueError(f"the mesh finds no face in the picture of {keys[row][0]}; take another scene")
-                read[row] = faces[0].blendshapes - library.neutral
+                read[row] = faces[0].blendshapes - model.encoders.conditioner.neutral
                 left, top, side = (round(part * crop.shape[-1]) for part in (LEFT, TOP, SIDE))
                 pictures[row] = [crop[:, top : top + side, left : left + side]]
             yield f"{len(pictures)} of {len(keys)}"
     pictures, read = ([of[row] for row in range(len(keys))] for of in (pictures, read))
-    tensors = {"meant": wanted, "acted": wanted.clamp(min=0), "read": torch.stack(read)[:, None], "codes": wanted}
+    tensors = {"meant": meant, "acted": meant.clamp(min=0), "read": torch.stack(read)[:, None], "codes": meant}
     save_references(path, pictures, [name], variants, BLENDSHAPES, tensors)

@@ -55,7 +55,7 @@ class Wish:
 class Finisher:
     def __init__(self, mesh: FaceMesh, shape: ShapeModel, neutral: Tensor, retoucher: Retoucher | None = None):
         """
-        neutral    (51,) blendshapes of a neutral face, which expressions count from
+        neutral    (51,) blendshapes of a neutral face, which expressions count from: the checkpoint's own
         retoucher  None where nothing painted is finished: previews are not retouched
         """
         self.mesh, self.shape, self.neutral, self.retoucher = mesh, shape, neutral, retoucher
@@ -95,6 +95,10 @@ class Finisher:
         soft = F.interpolate(soft, size=(size, size), mode="bilinear", align_corners=False) * mask
         points, blendshapes = (x[i : i + 1].to(device) for x in (background.points, background.blendshapes))
         return Place(around, points * detail, blendshapes, mask, soft)
+
+    def wants(self, code: Tensor) -> Tensor:
+        """The blendshapes (B, 51) 0..1 that expression codes (B, 51) ask a face for."""
+        return (self.neutral + code.to(self.neutral)).clamp(0, 1)
 
     def person(self, own: Appearance) -> Person:
         """What target() needs of somebody's photos."""
@@ -181,7 +185,7 @@ class Finisher:
         for i in range(count_faces(painted, background, identity, expression)):
             who, what = (None if row is None else row[i if len(row) > 1 else 0] for row in rows)
             own = None if who is None else identity.appearances[who].to(device)
-            wants = None if what is None else (self.neutral + expression.code[[what]].to(device)).clamp(0, 1)
+            wants = None if what is None else self.wants(expression.code[[what]])
             yield i if len(background.index) > 1 else 0, own, wants
 
     def _moved(self, own: Appearance, wants: Tensor) -> Tensor:

@@ -63,7 +63,7 @@ class Live:
         go_on  is called between pieces of the work, and may raise what ends it
         """
         stage, wish = self._stage(detail), Wish(detail=detail)
-        wants = (self.finisher.neutral + code).clamp(0, 1).view(1, -1)
+        wants = self.finisher.wants(code[None])
         target = self.finisher.target(stage.place, stage.person, wants, wish)
         go_on()
         if self.own is None:

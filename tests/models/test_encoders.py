@@ -122,7 +122,7 @@ def test_no_code_becomes_tokens_stronger_than_the_weights_have_seen(encoders, ac
     for factor in (1.01, 1.3, 40.0):
         torch.testing.assert_close(tokens(factor * strongest), tokens(strongest), atol=1e-4, rtol=1e-4)
     assert (tokens(0.99 * strongest) - tokens(strongest)).abs().max() > 1e-4
-    both = encoders.hold_back(torch.cat([9 * strongest, joy, 0 * joy]))
+    both = encoders.normalisation.hold_back(torch.cat([9 * strongest, joy, 0 * joy]))
     torch.testing.assert_close(both, torch.cat([strongest, joy, 0 * joy]))
 
 

@@ -1,10 +1,15 @@
 """Faces that are shown while sliders move: the last question counts, others are dropped; a setting turns all off."""
 
 import asyncio
+import json
 import threading
 import time
 
 import pytest
+import torch
+from diffsfsr.models.expression.edit import SLIDERS
+from diffsfsr.models.network.checkpoint import ASSETS
+from PIL import Image
 
 pytestmark = pytest.mark.host
 
@@ -57,7 +62,7 @@ def test_faces_that_nobody_asks_for_are_dropped_with_the_networks(host, monkeypa
 
     async def asked():
         desk = studio.Studio()
-        desk._kept["one"], desk._finisher = studio.Kept((), None), "networks"
+        desk._kept["one"], desk._networks = studio.Kept((), None), "networks"
         await desk.do("other", lambda _: None)
         assert desk._kept and desk._later.when() > asyncio.get_running_loop().time() + studio.IDLE
         desk._later.cancel()
@@ -65,7 +70,7 @@ def test_faces_that_nobody_asks_for_are_dropped_with_the_networks(host, monkeypa
         assert desk._kept  # not yet
         monkeypatch.setattr(studio, "IDLE", -1.0)
         desk.drop_idle()
-        assert not desk._kept and desk._finisher is None
+        assert not desk._kept and desk._networks is None
 
     host.loop.run_until_complete(asked())
 
@@ -80,3 +85,58 @@ def test_the_environment_switches_it_off(host, monkeypatch, setting, there):
     routes = web.RouteTableDef()
     host.part("nodes.routes").register(routes)
     assert bool(len(routes)) == there and all(route.path.startswith("/diffsfsr/") for route in routes)
+
+
+@pytest.fixture
+def desk(host):
+    return host.part("nodes.studio").Studio()
+
+
+@pytest.fixture
+def other_checkpoint(host) -> str:
+    """The name of a checkpoint of the user's, with a neutral face of its own."""
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    with safe_open(ASSETS / "mini.safetensors", "pt") as file:
+        tensors, metadata = {key: file.get_tensor(key) for key in file.keys()}, file.metadata()  # noqa: SIM118
+    tensors["conditioner.neutral"] = tensors["conditioner.neutral"].flip(0).contiguous()
+    path = host.base / "models" / "diffsfsr" / "other.safetensors"
+    path.parent.mkdir(exist_ok=True)
+    save_file(tensors, path, metadata)
+    yield path.name
+    path.unlink()
+
+
+def test_the_sampler_and_the_live_face_want_the_same(host, run, people, desk, other_checkpoint):
+    """Of words, held back ones among them, and of a photo's own expression: the same blendshapes, to three digits."""
+    routes = host.part("nodes.routes")
+    portrait = people(8, "amateur_selfie")
+    file = host.base / "input" / "lit.png"
+    Image.fromarray((portrait[0] * 255).round().byte().numpy()).save(file)
+    largest, still = dict(face="largest", face_number=0), dict.fromkeys((*SLIDERS, "asymmetry"), 0.0)
+    for checkpoint in ("mini.safetensors", other_checkpoint):
+        diffsfsr, *_ = run("DiffSFSRLoad", checkpoint=checkpoint)
+        finisher, given = diffsfsr.ready().finisher, {"checkpoint": checkpoint}
+        live = desk.live("one", file.name, checkpoint=checkpoint)
+        for label, intensity in (("joy", 1.0), ("grief", 1.0), ("woe", 1.5), ("anger", 0.0)):
+            choice = dict(label=label, variant=0, intensity=intensity)
+            word, _ = run("DiffSFSRExpressionByLabel", diffsfsr=diffsfsr, **choice)
+            shown = live.finisher.wants(routes.wanted(desk, {"wired": choice} | given).code)
+            torch.testing.assert_close(shown, finisher.wants(word.code), atol=1e-6, rtol=0)
+        # chosen in the editor, which lays the table's values under its sliders
+        values = routes.table(checkpoint)["labels"]["grief"]["codes"][0]
+        laid = routes.wanted(desk, {"edit": {"values": json.dumps(values)}} | given)
+        grief, _ = run("DiffSFSRExpressionByLabel", diffsfsr=diffsfsr, label="grief", variant=0, intensity=1.0)
+        (edited,) = run("DiffSFSREditExpression", expression=grief, **still, intensity=1.0)
+        assert (live.finisher.wants(laid.code) - finisher.wants(edited.code)).abs().max() < 1e-3
+        (photo,) = run("DiffSFSRExpressionFromImage", diffsfsr=diffsfsr, image=portrait, intensity=1.0, **largest)
+        own = routes.values_of(live.blendshapes - live.finisher.neutral)
+        shown = routes.wanted(desk, {"wired": own} | given)
+        assert (live.finisher.wants(shown.code) - finisher.wants(photo.code)).abs().max() < 1e-3
+    file.unlink()
+
+
+def test_an_unknown_checkpoint_is_told(desk):
+    with pytest.raises(ValueError, match="no checkpoint"):
+        desk.word("joy", 0, 1.0, "../mini.safetensors")

@@ -7,15 +7,15 @@ const HANDLES = "X-DiffSFSR-Handles"
 let table
 
 /** Sliders, labels and their codes; null where the host serves no faces (DIFFSFSR_LIVE=0). */
-export function known() {
-    table ??= api.fetchApi(`${PREFIX}/labels`).then((answer) => (answer.ok ? answer.json() : null), () => null)
+export function known(checkpoint = "") {
+    table ??= api.fetchApi(`${PREFIX}/labels?${new URLSearchParams({ checkpoint })}`).then((answer) => (answer.ok ? answer.json() : null), () => null)
     return table
 }
 
-/** The list of the user's own files anew, with the rest. */
-export function refreshed() {
+/** The list of the user's own files anew, with the rest; labels have their codes as a checkpoint has them. */
+export function refreshed(checkpoint) {
     table = undefined
-    return known()
+    return known(checkpoint)
 }
 
 /** The bundled picture that shows a label; of: "people" who do not exist, or rendered "heads". */
@@ -43,8 +43,8 @@ export const file = (name) => get("file", { name })
 const reason = async (answer) => new Error((await answer.json().catch(() => ({}))).error ?? answer.statusText)
 
 /** What the face of a photo does itself, as values; null where the same node has asked for another meanwhile. */
-export async function own(node, photo) {
-    const answer = await post("photo", { node, photo })
+export async function own(node, photo, checkpoint) {
+    const answer = await post("photo", { node, photo, checkpoint })
     if (answer.status === 204) return null
     if (!answer.ok) throw await reason(answer)
     return answer.json()

@@ -2,7 +2,7 @@
 import { file, newName, own, refreshed, Stream } from "./client.js"
 import { element, iconButton, Line, Pad } from "./controls.js"
 import { FaceView } from "./face.js"
-import { photoFor, sceneFor, setWidget, widgetOf, wiredTo } from "./graph.js"
+import { checkpointFor, photoFor, sceneFor, setWidget, widgetOf, wiredTo } from "./graph.js"
 import { openSheet } from "./sheet.js"
 import { Face, GAZE, GROUPS } from "./values.js"
 import { t } from "./words.js"
@@ -214,9 +214,9 @@ export class Editor {
     }
 
     async #expressions() {
-        this.table = (await refreshed()) ?? this.table
+        this.table = (await refreshed(this.checkpoint)) ?? this.table
         openSheet({
-            table: this.table, node: this.id, photo: this.photo, current: null, mixes: true,
+            table: this.table, node: this.id, photo: this.photo, checkpoint: this.checkpoint, current: null, mixes: true,
             pick: async ({ label, variant, intensity, name, share }) => {
                 const code = name ? await file(name) : this.table.labels[label].codes[variant]
                 this.do(() => this.face.lay(Object.fromEntries(Object.entries(code).map(([key, value]) => [key, clamp(value * (intensity ?? 1))])), share))
@@ -269,6 +269,7 @@ export class Editor {
         const nothing = this.face.untouched && !Object.keys(this.wired ?? {}).length && this.face.state.strength > 0
         this.asked = {
             node: this.id, photo: this.photo, scene: this.withScene ? this.scene : undefined, size,
+            checkpoint: this.checkpoint,
             wired: this.wired ?? {}, edit: this.face.saved(), untouched: nothing,
         }
         this.stream.ask(this.asked)
@@ -292,7 +293,8 @@ export class Editor {
 
     /** Looks again at the graph and at the widgets, which others may have changed. */
     async look() {
-        const photo = photoFor(this.node)
+        const photo = photoFor(this.node), checkpoint = checkpointFor(this.node)
+        const other = photo !== this.photo || checkpoint !== this.checkpoint
         this.scene = sceneFor(this.node)
         this.inScene.hidden = !this.scene || this.scene === photo
         const state = this.#read()
@@ -303,15 +305,17 @@ export class Editor {
             this.saved = JSON.stringify(this.face.saved())
             this.#draw()
         }
-        if (photo !== this.photo || changed || wired !== this.seenWired) {
+        if (other || changed || wired !== this.seenWired) {
             this.seenWired = wired
-            if (photo !== this.photo) {
+            if (other) {
                 this.photo = photo
+                this.checkpoint = checkpoint
                 this.own = null
                 if (photo) {
                     this.view.say(t("reading the photo …"))
-                    const read = await own(this.id, photo).catch((error) => void (photo === this.photo && this.#fail(error)))
-                    if (photo !== this.photo) return // another was chosen meanwhile
+                    const meanwhile = () => photo !== this.photo || checkpoint !== this.checkpoint // another was chosen
+                    const read = await own(this.id, photo, checkpoint).catch((error) => void (meanwhile() || this.#fail(error)))
+                    if (meanwhile()) return
                     this.own = read
                 }
             }

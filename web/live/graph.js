@@ -2,11 +2,17 @@
 import { t } from "./words.js"
 
 const LABEL = "DiffSFSRExpressionByLabel"
+const LOAD = "DiffSFSRLoad"
 const FROM_IMAGE = "DiffSFSRExpressionFromImage"
 
 /** The name in the input folder of the photo that the graph paints with this node's expression, or null. */
 export function photoFor(node) {
     return through(node, "identity") ?? through(node, "background") ?? anywhere(node, ["DiffSFSREncodeIdentity", "DiffSFSRExtractBackground"])
+}
+
+/** The checkpoint that the graph loads, by whose neutral face expressions are counted; undefined for the bundled one. */
+export function checkpointFor(node) {
+    return widgetOf(node.graph?.nodes?.find((each) => each.type === LOAD) ?? {}, "checkpoint")?.value
 }
 
 /** The name of the picture into which it is painted, or null. */

@@ -1,6 +1,6 @@
 // A button on Expression by Label that opens the sheet; what is chosen goes into the node's own widgets.
 import { forget, known, newName } from "./client.js"
-import { addButton, photoFor, setWidget, widgetOf } from "./graph.js"
+import { addButton, checkpointFor, photoFor, setWidget, widgetOf } from "./graph.js"
 import { openSheet } from "./sheet.js"
 
 const NODE = "DiffSFSRExpressionByLabel"
@@ -12,7 +12,7 @@ export async function attach(node) {
         const id = newName()
         const value = (name) => widgetOf(node, name).value
         openSheet({
-            table, node: id, photo: photoFor(node),
+            table, node: id, photo: photoFor(node), checkpoint: checkpointFor(node),
             current: { label: value("label"), variant: Math.min(value("variant"), table.labels[value("label")].codes.length - 1), intensity: value("intensity") },
             pick: (chosen) => {
                 for (const name of ["label", "variant", "intensity"]) setWidget(node, name, chosen[name])

@@ -15,6 +15,7 @@ class Sheet {
      * @param table    of client.known()
      * @param node     name under which faces are asked for
      * @param photo    of the input folder; the user's own person, if there is one
+     * @param checkpoint  by which expressions are counted; undefined for the bundled one
      * @param current  {label, variant, intensity} or null
      * @param mixes    whether an expression can be mixed in by parts; then the user's files are offered as well
      * @param pick     is given {label, variant, intensity, share} or {name, share}
@@ -247,7 +248,7 @@ class Sheet {
         if (!this.known.has(key)) {
             try {
                 // a turn for each size, so that neither drops the other
-                const answer = await face({ node: this.node, turn: String(size), photo: this.photo, size, wired })
+                const answer = await face({ node: this.node, turn: String(size), photo: this.photo, checkpoint: this.checkpoint, size, wired })
                 if (!answer) return null
                 const url = URL.createObjectURL(answer.picture)
                 this.urls.push(url)
