@@ -19,6 +19,7 @@ QUICK = {  # what a CPU does in seconds
     "11 Scene by Stable Diffusion": {"EmptyLatentImage": {"width": 256, "height": 256}, "KSampler": {"steps": 2}},
     "09 Face swap in a video": {"ImageFromBatch": {"length": 3}, "DiffSFSRSampler": {"steps": 4}},
     "10 A photo that moves like a video": {"ImageFromBatch": {"length": 3}, "DiffSFSRSampler": {"steps": 4}},
+    "14 A photo that moves by keyframes": {"PrimitiveFloat": {"value": 1.0}},
     "13 Sharper with Stable Diffusion": {"ImageScale": {"width": 256, "height": 256}, "KSampler": {"steps": 2}},
 }
 

@@ -66,6 +66,7 @@ def test_there_are_these():
         "11 Scene by Stable Diffusion",
         "12 Sharper with an upscale model",
         "13 Sharper with Stable Diffusion",
+        "14 A photo that moves by keyframes",
     ]
 
 
