@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
-from comfy_api.latest import io
+from comfy_api.latest import io, ui
+from torch import stack
 
 from ..models.codes import Identity
 from .compat import only_known
 from .kept import IDENTITY, LoadCode, SaveCode, file_input, prefix_input
+from .pictures import to_image
 from .wires import CATEGORY, DiffSFSRType, IdentityType, Loaded, on_cpu
 
 WHO = "Who the face is to be."
@@ -59,6 +61,13 @@ class DiffSFSRLoadIdentity(LoadCode):
             inputs=[file_input(IDENTITY)],
             outputs=[IdentityType.Output(id="identity", display_name="IDENTITY", tooltip=WHO)],
         )
+
+    @classmethod
+    def execute(cls, file: str) -> io.NodeOutput:
+        """On the node the person's photos, where the file has them."""
+        (identity,) = super().execute(file).args
+        photos = [photo for own in identity.appearances for photo in own.photos]
+        return io.NodeOutput(identity, ui=ui.PreviewImage(to_image(stack(photos)), cls=cls) if photos else None)
 
 
 class DiffSFSRBlendIdentity(io.ComfyNode):

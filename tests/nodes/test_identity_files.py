@@ -32,6 +32,14 @@ def files(host):
     return files
 
 
+def test_a_loaded_identity_shows_its_photos(run, host, files, anna):
+    run("DiffSFSRSaveIdentity", identity=anna, filename_prefix="seen")
+    run("DiffSFSRSaveIdentity", identity=anna, filename_prefix="unseen", appearance=False)
+    load = host.nodes.NODE_CLASS_MAPPINGS["DiffSFSRLoadIdentity"].execute
+    shown = {name[:4]: load(file=name).ui for name in files() if "seen" in name}
+    assert len(shown["seen"].as_dict()["images"]) == 1 and shown["unse"] is None
+
+
 def test_a_saved_identity_is_offered_and_comes_back(run, host, files, anna):
     assert run("DiffSFSRSaveIdentity", identity=anna, filename_prefix="anna") == ()
     run("DiffSFSRSaveIdentity", identity=anna, filename_prefix="anna")
