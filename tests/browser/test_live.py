@@ -14,6 +14,7 @@ OUTPUT = PACK / "output" / "browser"
 BUILD = """() => {
     const graph = window.app.graph
     graph.clear()
+    graph.id = crypto.randomUUID()  // in the same graph later front ends give a node the values of one that is gone
     const add = (type, x, y, values = {}) => {
         const node = window.LiteGraph.createNode(type)
         graph.add(node)
