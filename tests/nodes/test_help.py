@@ -1,9 +1,11 @@
 """Help pages and translations: there for every node, complete, and where the host looks for them."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 pytestmark = pytest.mark.host
 
@@ -58,6 +60,15 @@ def test_pages_say_what_each_input_and_output_is(nodes):
             assert f"| {each['tooltip']} |" in page, (
                 f"{node_id} explains {each['name']} in other words than its tooltip"
             )
+
+
+def test_every_page_shows_its_node():
+    pages = ROOT / "web" / "docs"
+    for page in pages.glob("*.md"):
+        (picture,) = re.findall(r"!\[.+\]\((.+)\)", page.read_text("utf-8"))
+        with Image.open(pages / picture) as shown:
+            assert shown.width < 400, "as wide as the side bar"
+        assert (pages / picture).stat().st_size < 40_000, picture
 
 
 def test_pages_of_nodes_that_read_or_paint_people_ask_for_consent():
