@@ -29,6 +29,7 @@ def test_it_is_one_node_with_the_ends_of_its_subgraph(blueprint):
             (end["name"], end["type"]) for end in subgraph[ends]
         ]
     assert "people who agreed" in blueprint["extra"]["BlueprintDescription"]
+    assert {"face swap", "selfie", "smile"} < set(blueprint["extra"]["BlueprintSearchAliases"])
 
 
 def test_its_links_join_sockets_of_one_type(blueprint):
