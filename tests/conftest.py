@@ -11,6 +11,7 @@ TOGETHER = ("host", "nodes", "browser")  # folders whose files share a ComfyUI, 
 LONGEST = ("host", "nodes", "training")  # folders that begin, so that short files fill up what is left
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Several processes, as of `make test`, take a file each, or a folder of TOGETHER."""
 
