@@ -38,7 +38,7 @@ CLIP := .judges/clip_encoder.int8.onnx
 
 test: install lint judges
 	COMFYUI="$(COMFYUI)" OMP_NUM_THREADS=$(THREADS) $(PY) -m pytest -m "not browser" --durations=10 \
-		--numprocesses $(JOBS) --dist loadgroup --no-loadscope-reorder
+		--numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 demo: install
 	$(PY) cli.py demo --comfyui "$(COMFYUI)" --output output/demo.png

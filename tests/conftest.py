@@ -6,22 +6,29 @@ import pytest
 
 runpy.run_path(str(Path(__file__).parents[1] / "cli.py"))  # makes the pack importable as `diffsfsr`
 
-TESTS = Path(__file__).parent
-TOGETHER = ("host", "nodes", "browser")  # folders whose files share a ComfyUI, which takes long to start
+TOGETHER = ("host", "nodes")  # folders whose files share a ComfyUI, which takes long to start
 LONGEST = ("host", "nodes", "training")  # folders that begin, so that short files fill up what is left
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: (*LONGEST, folder_of(item.nodeid)).index(folder_of(item.nodeid)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log):
     """Several processes, as of `make test`, take a file each, or a folder of TOGETHER."""
+    from xdist.scheduler import LoadFileScheduling
 
-    def folder(item: pytest.Item) -> str:
-        return item.path.relative_to(TESTS).parts[0]
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return folder_of(nodeid) if folder_of(nodeid) in TOGETHER else super()._split_scope(nodeid)
 
-    for item in items:
-        group = folder(item) if folder(item) in TOGETHER else str(item.path.relative_to(TESTS))
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: (*LONGEST, folder(item)).index(folder(item)))
+    return Scheduling(config, log)
+
+
+def folder_of(nodeid: str) -> str:
+    """tests/host/test_http.py::test_it -> host"""
+    return nodeid.partition("::")[0].split("/")[1]
 
 
 @pytest.fixture(scope="session")
