@@ -18,6 +18,7 @@ from ..compositing import FEATHER, feather
 from ..faces.mesh import PRESENCE, ROOM, SIDE, FaceMesh
 from ..frames import crop
 from ..pixels import to_bytes
+from .bands import blur
 from .composed import Composed
 from .composite import Layers, beyond, compose, surroundings
 from .layout import Layout
@@ -227,10 +228,29 @@ class Place:
 
 def _carried(photos: Tensor, points: Tensor, moved: Tensor, target: Tensor, layout: Layout) -> Warped:
     """One person's photos (n, 3, C, C) on the wanted mesh; moved: (n, 478) how far each of their points has to go."""
+    photos, shown = _within(photos, points)
     if len(photos) == 1:
-        return warp(photos, points, target, layout.size, layout=layout)
+        return warp(photos, points, target, layout.size, fit=shown, layout=layout)
     fit = DOUBT + (1 - DOUBT) * torch.exp(-(moved / FAR).square())
-    return warp_photos(photos, points, target[:, None], layout.size, fit=fit)
+    return warp_photos(photos, points, target[:, None], layout.size, fit=fit if shown is None else fit * shown)
+
+
+def _within(photos: Tensor, points: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Photos whose crop goes beyond their border, where it is black: filled there, and which points (n, 478) they show.
+
+    None for all of them.
+    """
+    size, reach = photos.shape[-1], photos.shape[-1] // 64
+    black = (photos <= -1).all(1, keepdim=True).float()
+    solid = F.avg_pool2d(black, 2 * reach + 1, 1, reach, count_include_pad=False) == 1  # no pupil, no strand of hair
+    if not solid.any():
+        return photos, None
+    outside = F.max_pool2d(solid.float(), 4 * reach + 1, 1, 2 * reach)
+    inside = 1 - outside
+    around = blur(photos * inside, size / 16) / blur(inside, size / 16).clamp(min=1e-3)
+    x, y = points[..., :2].long().clamp(0, size - 1).unbind(-1)
+    shown = inside[torch.arange(len(photos), device=x.device)[:, None], 0, y, x]
+    return torch.where(outside > 0, around, photos), shown
 
 
 def can_finish(identity: Identity | None) -> bool:

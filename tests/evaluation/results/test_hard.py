@@ -3,9 +3,11 @@
 import pytest
 import torch
 from diffsfsr.evaluation.results import hard, spoiling
+from diffsfsr.evaluation.results.brought import KINDS
 from diffsfsr.evaluation.results.cases import MEASURED, Cast
 from diffsfsr.evaluation.results.tables import read_means
 from diffsfsr.models.faces.mesh import BLENDSHAPES
+from diffsfsr.models.pixels import from_bytes, to_bytes
 from PIL import Image
 
 
@@ -34,6 +36,35 @@ def test_ways_of_spoiling_do_what_they_say(model, face):
         (found,) = mesh.find(spoiled)
         away = (found.points[:, :2] - points).norm(dim=-1).mean() / (right - left)
         assert spoiled.shape == picture.shape and away < 0.05 and (spoiled - picture).abs().mean() > 0.005
+
+
+def test_ways_in_which_scenes_come(face):
+    picture, points = face
+    assert (spoiling.rolled(picture, 90) - picture.rot90(-1, (1, 2))).abs().max() < 1e-4
+    eye, chin = points[[33, 152]].round().int().tolist()
+    chin[1] -= 3
+    masked = spoiling.masked(picture, points)
+    assert torch.equal(masked[:, eye[1], eye[0]], from_bytes(to_bytes(picture))[:, eye[1], eye[0]])
+    assert masked[2, chin[1], chin[0]] - masked[0, chin[1], chin[0]] > 0.4  # blue
+    for side, x, y in (("chin", *chin), ("right", round(float(points[454, 0])) - 3, eye[1])):
+        left = spoiling.cut(picture, points, side)
+        assert y >= left.shape[1] or x >= left.shape[2]
+    red, blue = (1.0, 0.2, 0.2), (0.2, 0.2, 1.0)
+    lit = spoiling.lamps(picture, points, red, blue)
+    assert lit[0, :, 0].mean() > lit[2, :, 0].mean() + 0.2 and lit[2, :, -1].mean() > lit[0, :, -1].mean() + 0.2
+    toned = spoiling.toned(picture).flatten(1).mean(1)
+    assert toned[0] > toned[1] > toned[2]
+    flat = torch.zeros_like(picture)
+    assert spoiling.grain(flat, 0.1, 1.0).std() == pytest.approx(0.1, rel=0.05)
+
+
+def test_what_people_bring_has_a_face_in_both_pictures(model):
+    pictures = hard.Pictures(model.encoders.mesh)
+    names = [pair.name for pairs in KINDS.values() for pair in pairs]
+    assert len(set(names)) == len(names)
+    for kind, number in (("turned", 2), ("cut", 1)):
+        pair = KINDS[kind][number]
+        assert pictures.points(pair.photo(pictures)).shape == pictures.points(pair.scene(pictures)).shape == (478, 2)
 
 
 def test_there_are_twelve_with_a_face_in_both_pictures(model):

@@ -255,3 +255,16 @@ def test_a_still_face_does_not_tremble_in_a_video(finisher, face_mesh, acted, pe
     features = transform(scenes[0].points[0, FEATURES, :2], invert(scenes[0].matrix[0]))
     moved = torch.cat([shifts(*pair, features) for pair in itertools.pairwise(shown)])
     assert moved.norm(dim=-1).square().mean().sqrt() * scale(4 * scenes[0].matrix) < 0.3  # pixels of the finished crop
+
+
+def test_what_a_photo_cuts_off_is_not_taken_from_it(finisher, background, face_mesh, acted):
+    """Beyond its border there is nothing; the painter's chin, here the scene's, is taken."""
+    picture = acted("P001", 0)
+    face = face_mesh.find(picture, limit=1)[0]
+    lips, chin = face.points[17, 1], face.points[152, 1]
+    photo = picture[:, : int(lips + 0.3 * (chin - lips))]
+    cut_off = photograph([photo], face_mesh.find(photo, limit=1))
+    result = finish(finisher, background, Identity(torch.ones(1, 4), ("small",), appearances=(cut_off,)))
+    x, y = (4 * background.points[0, [199, 200], :2]).round().long().unbind(-1)  # of the chin
+    found, there = (each[0].mean(0)[y, x] for each in (result, around(background)))
+    assert (found - there).abs().max() < 0.35
