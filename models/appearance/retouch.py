@@ -23,7 +23,8 @@ FILE = ASSETS / "retoucher.safetensors"
 FORMAT = "diffsfsr-retoucher-1"
 AGAIN = "restore the file from the pack"
 PATCH = 4  # pixels of a side that the first layer takes as one
-HELD = (0.9, 0.6)  # how far skin in the second and third band is the photo's, whatever its expression
+# How far skin is the photo's in the second and in the third band: where its expression is far, and where it is near.
+HELD_FAR, HELD_NEAR = (0.6, 0.2), (1.0, 0.6)
 MOUTH_EDGE, MOUTH_COARSE = 3.0, 6.0  # pixels
 TEETH = (0.35, 0.65)  # of the skin's brightness: no teeth, teeth for sure
 WIDTHS = (64, 128, 192)
@@ -122,7 +123,8 @@ def bounded(change: Tensor, composed: Composed) -> Tensor:
     change = change * (1 - inside * (1 - _teeth(composed, inside, weight)))
     change = change * (1 - composed.share * blur(composed.parts[:, 1:2], MOUTH_EDGE))
     share, skin = composed.share, 1 - composed.parts.amax(1, keepdim=True)
-    held = share, share * composed.near.maximum(HELD[0] * skin), share * HELD[1] * skin
+    second, third = (far + composed.near * (near - far) for far, near in zip(HELD_FAR, HELD_NEAR, strict=True))
+    held = share, share * composed.near.maximum(skin * second), share * skin * third
     bands, rest = split(change, len(held))
     for number, part in enumerate(held):
         for _ in range(number):

@@ -160,7 +160,7 @@ class FaceMesh(nn.Module):
         frames = first = _frames(found.boxes[new[:MOST]], found.keypoints[new[:MOST]])
         points, inner, presence = self._read_at(picture, frames)
         for _ in range(2):
-            own = _own_frames(points)
+            own = own_frames(points)
             turned = (_angle(own) - _angle(frames) + 180) % 360 - 180
             again = (turned.abs() > OFF) | ((_angle(own).abs() > TILTED) & (frames == first).all(2).all(1))
             if not again.any():
@@ -259,7 +259,7 @@ def _frames(boxes: Tensor, keypoints: Tensor) -> Tensor:
     return _framed(_turned(eyes), (boxes[:, 2:] - boxes[:, :2]).amax(dim=1), (boxes[:, :2] + boxes[:, 2:]) / 2)
 
 
-def _own_frames(points: Tensor) -> Tensor:
+def own_frames(points: Tensor) -> Tensor:
     """The mesh's frame by its own points, as MediaPipe takes it from one frame of a video to the next, but upright.
 
     points: (n, 478, 3), picture pixels; returns as _frames

@@ -18,30 +18,20 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ...models.appearance.finish import DETAIL, Place, Wish
-from ...models.appearance.photos import PORTRAIT, Appearance, photograph
+from ...models.appearance.photos import Appearance, photograph
 from ...models.codes import CutOut, Expression
 from ...models.compositing import FEATHER, feather
-from ...models.cutting import cut_out as cut_faces
-from ...models.faces.mesh import Face
-from ...models.pictures import decode_picture
 from ...models.pipeline import DiffSFSR
 from ...models.pixels import from_bytes, to_bytes
 from ..data.elsewhere import Faces, as_taken_elsewhere, carry_away
-from ..data.photos import Photos, person_of
-from ..data.split import is_test_person, name_hash
+from ..data.photos import person_of
+from ..data.split import name_hash
 from ..run import generator_at
+from .portraits import BORDER, SIDE, Portrait, cut_out, photos_of, read_portrait
 
-SIDE = 512  # pixels of an example
 PAINTED_FROM = (500, 1000)  # noise levels that a portrait is painted from
 STEPS = 3  # by which
 ACTING, DRAWN = 50, 3  # portraits that an expression may be taken from; the farthest of so many is
-
-
-@dataclass(frozen=True)
-class Portrait:
-    name: str
-    picture: Tensor  # (3, 640, 640) in [-1, 1], cut in PORTRAIT
-    face: Face
 
 
 @dataclass(frozen=True)
@@ -61,8 +51,7 @@ def write_examples(sources: list[Path], out: Path, model: DiffSFSR) -> Iterator[
 
     sources  folders or .zip files of photos, one folder a person, cut in PORTRAIT; test people are left out
     """
-    photos = [(source, name) for source in map(Photos, sources) for name in source.names]
-    photos = [(source, name) for source, name in photos if not is_test_person(person_of(name))]
+    photos = photos_of(sources)
     people: dict[str, list[str]] = {}
     for _, name in photos:
         people.setdefault(person_of(name), []).append(name)
@@ -91,22 +80,13 @@ def _others(name: str, own: list[str]) -> list[str]:
     return ["", after] if after != name else [""]
 
 
-def read_portrait(source: Photos, name: str, model: DiffSFSR) -> Portrait | None:
-    picture = decode_picture(source.read(name), name)
-    if picture.shape[-1] != PORTRAIT.size:
-        raise ValueError(f"{name} has {picture.shape[-1]} pixels on a side, want {PORTRAIT.size}, cut in PORTRAIT")
-    faces = model.encoders.mesh.find(picture, limit=1)
-    return Portrait(name, picture, faces[0]) if faces else None
-
-
 @torch.no_grad()
 def make_example(
     portrait: Portrait, other: Portrait | None, actor: Portrait, model: DiffSFSR, generator: torch.Generator
 ) -> Example:
     """other: a photo of the same person, else the portrait is carried to the expression of `actor`"""
     finisher, scene = model.encoders.finisher, cut_out(portrait, model)
-    border = (PORTRAIT.size - SIDE) // 2
-    truth = portrait.picture[None, :, border:-border, border:-border]
+    truth = portrait.picture[None, :, BORDER:-BORDER, BORDER:-BORDER]
     soft = feather(scene.mask, FEATHER * scene.mask.shape[-1])
     mask, soft = (F.interpolate(x, size=(SIDE, SIDE), mode="bilinear", align_corners=False) for x in (scene.mask, soft))
     place = Place(truth, scene.points * DETAIL, scene.blendshapes, (mask > 0.5).to(soft), soft)
@@ -121,14 +101,6 @@ def make_example(
     composed = finisher.compose(painted, place, own, scene.blendshapes, place.points, 1.0)
     planes, truth = (to_bytes(x[0]) for x in (composed.planes(), truth))
     return Example(planes, truth, place.points[0, :, :2].contiguous())
-
-
-def cut_out(portrait: Portrait, model: DiffSFSR) -> CutOut:
-    """The portrait's inner part is the generation frame, pixel for pixel DETAIL times as large."""
-    border = (PORTRAIT.size - SIDE) // 2 / DETAIL
-    matrix = torch.tensor([[[1 / DETAIL, 0, -border], [0, 1 / DETAIL, -border]]])
-    frame, margins = model.encoders.frame, model.config.mask_margins
-    return cut_faces(portrait.picture[None].__getitem__, [[portrait.face]], frame, margins, matrix=matrix)
 
 
 def paint(portrait: Portrait, scene: CutOut, own: Appearance, model: DiffSFSR, generator: torch.Generator) -> Tensor:

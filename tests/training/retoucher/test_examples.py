@@ -2,33 +2,11 @@
 
 import pytest
 import torch
-from diffsfsr.models import DiffSFSR
 from diffsfsr.models.appearance.composed import PLANES
-from diffsfsr.models.appearance.photos import photograph
-from diffsfsr.models.pictures import decode_picture, to_pil
 from diffsfsr.training.data.elsewhere import as_taken_elsewhere
 from diffsfsr.training.data.photos import Photos
-from diffsfsr.training.retoucher.examples import SIDE, Examples, read_portrait, write_examples
-from PIL import Image
-
-
-@pytest.fixture(scope="module")
-def model() -> DiffSFSR:
-    return DiffSFSR.load("mini")
-
-
-@pytest.fixture(scope="module")
-def portraits(photos, model, tmp_path_factory):
-    """Two photos of P001, one of P002, cut as portraits are, and one that shows nobody."""
-    folder, source = tmp_path_factory.mktemp("portraits"), Photos(photos)
-    for name in ("P001/0.jpg", "P001/1.jpg", "P002/0.jpg"):
-        picture = decode_picture(source.read(name), name)
-        shown = photograph([picture], model.encoders.mesh.find(picture, limit=1)).photos[0]
-        (folder / name).parent.mkdir(exist_ok=True)
-        to_pil(shown).save((folder / name).with_suffix(".png"))
-    (folder / "nobody").mkdir()
-    Image.new("RGB", (640, 640), (90, 90, 90)).save(folder / "nobody" / "0.png")
-    return folder
+from diffsfsr.training.retoucher.examples import Examples, write_examples
+from diffsfsr.training.retoucher.portraits import SIDE, read_portrait
 
 
 @pytest.fixture(scope="module")
