@@ -302,6 +302,7 @@ def test_a_cancelled_question_is_no_error(editor):
 
 
 def test_before_and_after_are_compared_at_the_results_size(page, front):
+    page.evaluate(LOOK_AT, [1650, -60, 0.8])  # later front ends load the pictures of what is in view alone
     front.run()
     front.wait_for_pictures("DiffSFSRSavePortrait")
     page.evaluate("() => window.app.extensionManager.command.execute('Comfy.NewBlankWorkflow')")
