@@ -33,6 +33,7 @@ FINER = 2  # pixels of the frame's that the photo is carried at, for the painter
 LARGEST = 1024  # side of a finished crop
 CHIN, FOREHEAD = OUTLINE[18], OUTLINE[0]
 DOUBT = 0.5  # of its trust that a photo keeps where its expression is far from the wanted one, if others are nearer
+BLOCKS = 64  # across a photo, in which it is looked for what lies beyond its border
 FAR = 0.04  # parts of the face's height that an expression moves a point by, for that
 
 
@@ -240,17 +241,18 @@ def _within(photos: Tensor, points: Tensor) -> tuple[Tensor, Tensor | None]:
 
     None for all of them.
     """
-    size, reach = photos.shape[-1], photos.shape[-1] // 64
-    black = (photos <= -1).all(1, keepdim=True).float()
-    solid = F.avg_pool2d(black, 2 * reach + 1, 1, reach, count_include_pad=False) == 1  # no pupil, no strand of hair
-    if not solid.any():
+    size, block = photos.shape[-1], max(photos.shape[-1] // BLOCKS, 1)
+    light = 1 - (F.avg_pool2d((photos <= -1).all(1, keepdim=True).float(), block) == 1).float()
+    black = 1 - F.max_pool2d(light, 3, 1, 1)  # and so are its neighbours: no pupil, no strand of hair
+    if not black.any():
         return photos, None
-    outside = F.max_pool2d(solid.float(), 4 * reach + 1, 1, 2 * reach)
-    inside = 1 - outside
-    around = blur(photos * inside, size / 16) / blur(inside, size / 16).clamp(min=1e-3)
-    x, y = points[..., :2].long().clamp(0, size - 1).unbind(-1)
+    outside = F.max_pool2d(black, 7, 1, 3)  # with these, those that are black in part, and some more
+    inside, coarse = 1 - outside, F.avg_pool2d(photos, block)
+    around = blur(coarse * inside, BLOCKS / 16) / blur(inside, BLOCKS / 16).clamp(min=1e-3)
+    around = F.interpolate(around, size=(size, size), mode="bilinear", align_corners=False)
+    x, y = (points[..., :2] / block).long().clamp(0, inside.shape[-1] - 1).unbind(-1)
     shown = inside[torch.arange(len(photos), device=x.device)[:, None], 0, y, x]
-    return torch.where(outside > 0, around, photos), shown
+    return torch.where(F.interpolate(outside, size=(size, size)) > 0, around, photos), shown
 
 
 def can_finish(identity: Identity | None) -> bool:
