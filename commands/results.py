@@ -1,10 +1,17 @@
 """What comes out: portraits by the hundred, measured; recognisers, meshes, memory and time."""
 
+from __future__ import annotations
+
 import argparse
+from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .finishing import add_finishing, wish_of
 from .registry import Commands, device_of
+
+if TYPE_CHECKING:
+    from ..evaluation.results.cases import Cast
 
 
 def add(commands: Commands) -> None:
@@ -139,18 +146,13 @@ def evaluate(args: argparse.Namespace) -> None:
 
 
 def curves(args: argparse.Namespace) -> None:
-    from ..evaluation.judges.networks import Judges
     from ..evaluation.results import curves
     from ..evaluation.results.ablations import ABLATIONS
-    from ..evaluation.results.cases import Cast
     from ..evaluation.results.fingerprint import fingerprint
-    from ..models import DiffSFSR
 
     known = curves.WAYS | ABLATIONS
-    if unknown := set(args.names) - set(known):
-        raise ValueError(f"got {', '.join(sorted(unknown))}, want some of {', '.join(known)}")
-    cast = Cast(DiffSFSR.load("mini", device=device_of(args)), Judges.load())
-    for name in args.names or known:
+    names, cast = _some_of(known, args.names), _cast(args)
+    for name in names:
         items = curves.measure(cast, name, known[name], args.out, args.people, args.part)
         curves.write(args.out, name, items, fingerprint(retouched=name in curves.WAYS))
         means = curves.summarise(items)
@@ -158,33 +160,40 @@ def curves(args: argparse.Namespace) -> None:
 
 
 def hard(args: argparse.Namespace) -> None:
-    from ..evaluation.judges.networks import Judges
-    from ..evaluation.results.cases import Cast
     from ..evaluation.results.fingerprint import fingerprint
     from ..evaluation.results.hard import draw
-    from ..models import DiffSFSR
 
-    cast = Cast(DiffSFSR.load("mini", device=device_of(args)), Judges.load())
-    for line in draw(cast, args.out, fingerprint(retouched=True)):
+    for line in draw(_cast(args), args.out, fingerprint(retouched=True)):
         print(line)
     print(f"the sheet and each whole picture are in {args.out}")
 
 
 def sheets(args: argparse.Namespace) -> None:
-    from ..evaluation.judges.networks import Judges
     from ..evaluation.results.brought import KINDS
-    from ..evaluation.results.cases import Cast
     from ..evaluation.results.fingerprint import fingerprint
     from ..evaluation.results.hard import draw
-    from ..models import DiffSFSR
 
-    if unknown := set(args.kinds) - set(KINDS):
-        raise ValueError(f"got {', '.join(sorted(unknown))}, want some of {', '.join(KINDS)}")
-    cast = Cast(DiffSFSR.load("mini", device=device_of(args)), Judges.load())
-    for kind in args.kinds or KINDS:
+    kinds, cast = _some_of(KINDS, args.kinds), _cast(args)
+    for kind in kinds:
         print(f"\n{kind}: {args.out / kind / 'sheet.jpg'}")
         for line in draw(cast, args.out / kind, fingerprint(retouched=True), KINDS[kind]):
             print(line, flush=True)
+
+
+def _cast(args: argparse.Namespace) -> Cast:
+    """The bundled model and all judges, on the device that is asked for."""
+    from ..evaluation.judges.networks import Judges
+    from ..evaluation.results.cases import Cast
+    from ..models import DiffSFSR
+
+    return Cast(DiffSFSR.load("mini", device=device_of(args)), Judges.load())
+
+
+def _some_of(known: Collection[str], names: list[str]) -> Collection[str]:
+    """Those that are named, all where none is; ValueError for others."""
+    if unknown := set(names) - set(known):
+        raise ValueError(f"got {', '.join(sorted(unknown))}, want some of {', '.join(known)}")
+    return names or known
 
 
 def page(args: argparse.Namespace) -> None:

@@ -76,7 +76,7 @@ def finishing(
     """By name, parts of what finishing does."""
     own, size = who.appearances[0], DETAIL * scene.crop.shape[-1]
     shape, mesh = model.encoders.shape, model.encoders.mesh
-    wants = (model.encoders.conditioner.neutral + what.code).clamp(0, 1)
+    wants = model.encoders.finisher.wants(what.code)
     there = DETAIL * scene.points
     around = crop(scene.pictures, DETAIL * scene.matrix, size)
 

@@ -14,7 +14,6 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ...models.appearance.finish import DETAIL, Place, Wish
@@ -27,7 +26,7 @@ from ..data.elsewhere import Faces, as_taken_elsewhere, carry_away
 from ..data.photos import person_of
 from ..data.split import name_hash
 from ..run import generator_at
-from .portraits import BORDER, SIDE, Portrait, cut_out, photos_of, read_portrait
+from .portraits import BORDER, SIDE, Kept, Portrait, cut_out, photos_of, read_portrait
 
 PAINTED_FROM = (500, 1000)  # noise levels that a portrait is painted from
 STEPS = 3  # by which
@@ -35,15 +34,10 @@ ACTING, DRAWN = 50, 3  # portraits that an expression may be taken from; the far
 
 
 @dataclass(frozen=True)
-class Example:
+class Example(Kept):
     planes: Tensor  # (PLANES, SIDE, SIDE) uint8, what the retoucher is given, [-1, 1] as 0..255
     truth: Tensor  # (3, SIDE, SIDE) uint8
     points: Tensor  # (478, 2) pixels of both
-
-    def save(self, path: Path) -> None:
-        unfinished = path.with_suffix(".unfinished")
-        save_file({key: value.contiguous() for key, value in vars(self).items()}, unfinished)
-        unfinished.replace(path)
 
 
 def write_examples(sources: list[Path], out: Path, model: DiffSFSR) -> Iterator[tuple[int, int]]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from ...models.appearance.finish import DETAIL
@@ -18,6 +19,17 @@ from ..data.split import is_test_person
 
 SIDE = 512  # pixels of an example
 BORDER = (PORTRAIT.size - SIDE) // 2
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Tensors that lie in a file of their own, by the names of the fields."""
+
+    def save(self, path: Path) -> None:
+        """The file is there as a whole or not at all."""
+        unfinished = path.with_suffix(".unfinished")
+        save_file({key: value.contiguous() for key, value in vars(self).items()}, unfinished)
+        unfinished.replace(path)
 
 
 @dataclass(frozen=True)

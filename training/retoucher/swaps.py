@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from ...models.appearance.finish import Wish
@@ -21,7 +21,7 @@ from ...models.pixels import to_bytes
 from ..data.elsewhere import as_taken_elsewhere
 from ..data.photos import person_of
 from ..run import generator_at
-from .portraits import Portrait, photos_of, read_portrait
+from .portraits import Kept, Portrait, photos_of, read_portrait
 
 WORDS, CALM = 0.5, 0.1  # share of words, and of the scene's own expression; the others' are an actor's
 INTENSITY = (0.5, 1.2)  # of a word
@@ -29,7 +29,7 @@ ELSEWHERE = 0.5  # share of photos as if taken elsewhere; the others as they are
 
 
 @dataclass(frozen=True)
-class Swap:
+class Swap(Kept):
     """B of them where they are drawn for a step."""
 
     planes: Tensor  # (PLANES, SIDE, SIDE) uint8, what the retoucher is given, [-1, 1] as 0..255
@@ -37,11 +37,6 @@ class Swap:
     points: Tensor  # (478, 2) pixels of both: the wanted mesh
     wanted: Tensor  # (51,) blendshapes 0..1
     identity: Tensor  # (D,) the person's code
-
-    def save(self, path: Path) -> None:
-        unfinished = path.with_suffix(".unfinished")
-        save_file({key: value.contiguous() for key, value in vars(self).items()}, unfinished)
-        unfinished.replace(path)
 
 
 def write_swaps(sources: list[Path], out: Path, model: DiffSFSR, count: int) -> Iterator[tuple[int, int]]:
@@ -91,7 +86,7 @@ def make_swap(
     given = replace(identity, appearances=(own,)), expression, background
     painted = model.paint(*given, Painting(seed=seed), wish=Wish())
     place = finisher.place(background, 0, background.pictures.__getitem__, Wish())
-    wanted = (neutral + expression.code).clamp(0, 1)
+    wanted = finisher.wants(expression.code)
     target = finisher.target(place, finisher.person(own), wanted, Wish())
     composed = finisher.compose(painted, place, own, wanted, target, 1.0)
     if composed.colour < 1:
