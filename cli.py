@@ -40,7 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Returns the exit status: 0; 2 with one line on stderr where input or machine is at fault; 130 if stopped."""
     args, unknown = parser().parse_known_args(arguments)
     if unknown:
-        what = " ".join(filter(None, (args.command, getattr(args, "action", ""), getattr(args, "part", ""))))
+        words = args.command, getattr(args, "action", ""), getattr(args, "part", "")
+        what = " ".join(word for word in words if word and isinstance(word, str))  # --part I/N is no part of a command
         print(f"error: `{what}` takes no {unknown[0]}; see `python cli.py {what} --help`", file=sys.stderr)
         return 2
     if args.task_file:

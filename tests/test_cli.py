@@ -240,3 +240,12 @@ def test_as_a_script_it_says_one_line_and_exits_with_2(tmp_path):
     options = ["--identity=a.jpg", "--expression=joy", "--background=b.jpg", "--output=c.png"]
     done = subprocess.run([sys.executable, CLI, "generate", *options], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "error: no picture a.jpg; check the path\n")
+
+
+EVALUATE = ["evaluate", "--identities", "a", "--expressions", "b", "--backgrounds", "c", "--out", "d"]
+
+
+@pytest.mark.parametrize("command", [["curves", "steps"], EVALUATE])
+def test_a_command_with_parts_of_its_rows_says_what_it_does_not_take(command, capsys):
+    assert main([*command, "--nonsense"]) == 2
+    assert f"`{command[0]}` takes no --nonsense" in capsys.readouterr().err
