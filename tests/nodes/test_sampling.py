@@ -125,7 +125,7 @@ def test_patches_of_the_model_are_honoured(draw, model):
 
     patched.set_model_sampler_cfg_function(no_guidance)
     weak = draw(2.0, 2.0, model=patched)
-    torch.testing.assert_close(weak, draw(1.0, 1.0))
+    torch.testing.assert_close(weak, draw(1.0, 1.0), atol=1e-4, rtol=0)
     draw(1.0, 2.0, model=patched)
     assert len(scales) == 8 and all(math.isclose(scale, 2.0) for scale in scales)
     assert torch.equal(draw(1.0, 2.0), plain)

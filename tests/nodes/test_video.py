@@ -77,7 +77,7 @@ def test_frames_are_what_each_is_alone(run, diffsfsr, extract, scene, frames):
 def test_shared_noise_makes_like_of_like(run, diffsfsr, scene):
     background = scene[0]  # its first two faces are the same
     _, shared = sample(run, diffsfsr, background, shared_noise=True)
-    torch.testing.assert_close(shared[0], shared[1], atol=1e-5, rtol=0)
+    torch.testing.assert_close(shared[0], shared[1], atol=1e-4, rtol=0)
     _, own = sample(run, diffsfsr, background)
     torch.testing.assert_close(own[0], shared[0], atol=1e-4, rtol=0)
     assert not torch.allclose(own[1], shared[1], atol=1e-2)
