@@ -16,7 +16,7 @@
     their meshes, Expression, the scene's mesh -> appearance.shape -> the wanted mesh
     photo, painted crop, scene, each on the wanted mesh (appearance.warp) -> the scene's light (appearance.light)
         -> band by band (appearance.composite) -> finished crop, k S wide   (all of it: appearance.finish)
-    crop -> compositing (colour match, feathered paste) -> picture
+    crop -> compositing (colour match, feathered paste; poisson: its other blend) -> picture
 
     faces       detector (or insightface_pack) -> mesh -> choice: which faces are meant, and pictures without them
     codes       what travels: Identity, Expression, Background

@@ -11,26 +11,29 @@ from torch import Tensor
 from .codes import Background, CutOut, repeat_background
 from .frames import SHARP, inside, invert, pixel_centres, resample, scale, transform
 from .grain import Grain, middle
+from .poisson import blended
 
 FEATHER = 0.05  # width of the soft border of a pasted face, as a share of the frame
 RING = 6 / 128  # width of the ring in which colours are compared, as a share of the frame
 STRIP = 256  # rows of a picture that are pasted at a time
+BLENDS = FEATHERED, POISSON = "feather", "poisson"  # how colours are fitted to those around the mask
 GAINS = (0.8, 1.25)  # a face is never flattened or stretched more than this
 
 
-def paste_faces(crops: Tensor, background: Background) -> Tensor:
+def paste_faces(crops: Tensor, background: Background, blend: str = FEATHERED) -> Tensor:
     """Put generated faces back: colours matched to the surroundings, feathered, everything else untouched.
 
     crops    (B, 3, kS, kS) in [-1, 1], k >= 1; one for each of the background's N faces, or any number if it has one
+    blend    of BLENDS; POISSON matches the colours all along the mask's border, and needs OpenCV (see poisson.py)
     returns  (R, 3, H, W) in [-1, 1]: with N > 1 one result a picture, holding all its faces; else one result a crop
     """
     repeat_background(background, len(crops))  # says so where they are too many or too few
-    pictures = [picture for _, picture in paste_each(crops, background, background.pictures.__getitem__)]
+    pictures = [picture for _, picture in paste_each(crops, background, background.pictures.__getitem__, blend)]
     return torch.stack(pictures) if len(pictures) > 1 else pictures[0][None]  # one large picture is not copied
 
 
 def paste_each(
-    crops: Iterable[Tensor], faces: CutOut, picture_at: Callable[[int], Tensor]
+    crops: Iterable[Tensor], faces: CutOut, picture_at: Callable[[int], Tensor], blend: str = FEATHERED
 ) -> Iterator[tuple[int, Tensor]]:
     """paste_faces, a picture at a time, so that the frames of a video need not all be held at once.
 
@@ -38,6 +41,8 @@ def paste_each(
     picture_at  a picture's number -> (3, H, W) in [-1, 1]
     yields      a picture's number and the picture with its faces
     """
+    if blend not in BLENDS:
+        raise ValueError(f'got blend "{blend}", want one of {", ".join(BLENDS)}')
     numbers = faces.index.tolist()
     several = len(numbers) > 1
     for _, group in groupby(enumerate(crops), lambda pair: numbers[pair[0]] if several else pair[0]):
@@ -45,14 +50,17 @@ def paste_each(
         for i, crop in group:
             face = i if several else 0
             canvas = picture_at(numbers[face]) if canvas is None else canvas
-            canvas = _paste_one(canvas, crop, faces, face)
+            canvas = _paste_one(canvas, crop, faces, face, blend)
         yield numbers[face], canvas
 
 
-def _paste_one(picture: Tensor, crop: Tensor, faces: CutOut, i: int) -> Tensor:
+def _paste_one(picture: Tensor, crop: Tensor, faces: CutOut, i: int, blend: str) -> Tensor:
     mask, matrix = faces.mask[i : i + 1], faces.matrix[i : i + 1]
-    valid = inside(picture.shape[-2:], matrix, mask.shape[-1])
-    crop = match_colour(crop[None], faces.crop[i : i + 1], mask, valid)[0]
+    if blend == POISSON:
+        crop = blended(crop, picture, matrix[0], mask[0])
+    else:
+        valid = inside(picture.shape[-2:], matrix, mask.shape[-1])
+        crop = match_colour(crop[None], faces.crop[i : i + 1], mask, valid)[0]
     return paste(picture, crop, matrix[0], feather(mask, FEATHER * mask.shape[-1])[0])
 
 

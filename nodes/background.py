@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from comfy_api.latest import io, ui
 
+from ..models.compositing import BLENDS, FEATHERED
 from ..models.faces.choice import FURTHEST, PASS_THROUGH, SKIP, STOP
 from ..models.faces.smoothing import smooth_faces
 from .compat import only_known
@@ -142,7 +143,7 @@ class DiffSFSRPasteFaceBack(io.ComfyNode):
             category=CATEGORY,
             description="Puts generated faces back into the pictures that they were cut out of, with matched colours "
             "and a soft border. An upscaler or another model may work on the face first.",
-            **only_known(io.Schema, search_aliases=["composite face", "paste crop", "stitch"]),
+            **only_known(io.Schema, search_aliases=["composite face", "paste crop", "stitch", "seamless"]),
             inputs=[
                 io.Image.Input(
                     "image",
@@ -150,6 +151,15 @@ class DiffSFSRPasteFaceBack(io.ComfyNode):
                     "faces in the background, one for each of them; else any number.",
                 ),
                 BackgroundType.Input("background", tooltip="From Extract Background."),
+                io.Combo.Input(
+                    "blend",
+                    options=list(BLENDS),
+                    default=FEATHERED,
+                    optional=True,
+                    tooltip="How the border is hidden: feather fades the face out; poisson also bends its colours to "
+                    "those all along the border, where light or tint differ from side to side. It needs OpenCV, and "
+                    "hair beside a face may darken it.",
+                ),
             ],
             outputs=[
                 io.Image.Output(
@@ -161,5 +171,5 @@ class DiffSFSRPasteFaceBack(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, image: Tensor, background: Scene) -> io.NodeOutput:
-        return io.NodeOutput(put_back(image, background))
+    def execute(cls, image: Tensor, background: Scene, blend: str = FEATHERED) -> io.NodeOutput:
+        return io.NodeOutput(put_back(image, background, blend))

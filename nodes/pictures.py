@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..models.compositing import paste_each
+from ..models.compositing import FEATHERED, paste_each
 from ..models.files import all_finite
 from .progress import reporting
 from .wires import Scene
@@ -71,10 +71,11 @@ def check_crops(crops: Tensor, scene: Scene) -> None:
         raise ValueError(f"got {len(crops)} face crops for a background with {faces} faces, want one for each")
 
 
-def put_back(crops: Tensor, scene: Scene) -> Tensor:
+def put_back(crops: Tensor, scene: Scene, blend: str = FEATHERED) -> Tensor:
     """Faces into their pictures; pixels that this leaves alone are those of the scene's IMAGE, bit for bit.
 
     crops    (B, kS, kS, 3) IMAGE
+    blend    of compositing.BLENDS
     returns  IMAGE (R, H, W, 3), as models/compositing.py makes them; of several pictures each is there, in its order,
              with a face to be replaced or without
     """
@@ -83,7 +84,7 @@ def put_back(crops: Tensor, scene: Scene) -> Tensor:
     cut = reporting(partial(picture_at, crops, what="face crop"), len(crops))
     each = map(cut, range(len(crops)))
     result = scene.image.clone() if several or faces > 1 else scene.image.repeat(len(crops), 1, 1, 1)
-    for i, (number, picture) in enumerate(paste_each(each, scene, partial(picture_at, scene.image))):
+    for i, (number, picture) in enumerate(paste_each(each, scene, partial(picture_at, scene.image), blend)):
         touched = (picture != picture_at(scene.image, number)).movedim(0, -1)
         place = result[number if several else i]
         place.copy_(torch.where(touched, to_image(picture[None])[0], place))

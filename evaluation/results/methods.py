@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -26,6 +25,7 @@ from ...models.frames import crop
 from ...models.masks import face_mask
 from ...models.pictures import read_picture
 from ...models.pipeline import DiffSFSR, Painting
+from ...models.poisson import seamless
 from ...training.data.photos import SUFFIXES
 
 RESULT, UNCHANGED, RANDOM = "result", "unchanged", "random"
@@ -74,20 +74,13 @@ def draw(
 @torch.inference_mode()
 def classical(own: Appearance, background: Background, size: int = SIDE) -> Tensor:
     """(1, 3, size, size) in [-1, 1]: the first photo's face in place of the background's, whose expression it takes."""
-    import cv2
-
     detail = size / background.mask.shape[-1]
     points = detail * background.points[:1]
     scene = crop(background.pictures[:1], detail * background.matrix[:1], size)
     face = warp(own.photos[:1], own.points[:1], points, size)
     inside = (face_mask(points, size, 0, 0, 0) > 0) & (face.cover > 0.5)
-    inside[..., [0, -1], :], inside[..., [0, -1]] = False, False  # seamlessClone wants a border
-    mask = inside[0, 0].numpy().astype(np.uint8) * 255
-    left, top, width, height = cv2.boundingRect(mask)
-    own_pixels, scene_pixels = (_bytes(torch.where(inside, face.picture, scene)), _bytes(scene))
-    middle = left + width // 2, top + height // 2
-    joined = cv2.seamlessClone(own_pixels, scene_pixels, mask, middle, cv2.NORMAL_CLONE)
-    return torch.from_numpy(joined).permute(2, 0, 1)[None] / 127.5 - 1
+    inside[..., [0, -1], :], inside[..., [0, -1]] = False, False
+    return seamless(torch.where(inside, face.picture, scene)[0], scene[0], inside[0])[None]
 
 
 def read_given(folder: Path, name: str, background: Background) -> Tensor | None:
@@ -108,8 +101,3 @@ def read_given(folder: Path, name: str, background: Background) -> Tensor | None
             "one of that shape"
         )
     return F.interpolate(picture[None], size=size, mode="bicubic", antialias=True)[0].clamp(-1, 1)
-
-
-def _bytes(x: Tensor) -> np.ndarray:
-    """(1, 3, S, S) in [-1, 1] -> (S, S, 3)"""
-    return np.ascontiguousarray(((x[0].clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).numpy())

@@ -234,6 +234,24 @@ def test_larger_crops_can_be_pasted_and_others_not(run, sample, background, extr
         run("DiffSFSRPasteFaceBack", image=crop, background=extract(couple, "all")[0])
 
 
+def test_poisson_blending_takes_grey_and_transparent_faces_and_leaves_the_rest(run, sample, extract, couple):
+    scene, _, _, mask = extract(couple, "all")
+    _, crop = sample(scene)
+    feathered, joined = (run("DiffSFSRPasteFaceBack", image=crop, background=scene, blend=each)[0]
+                         for each in ("feather", "poisson"))  # fmt: skip
+    assert torch.equal(feathered, run("DiffSFSRPasteFaceBack", image=crop, background=scene)[0])
+    outside = mask == 0
+    assert torch.equal(joined[outside], couple[outside]) and not torch.equal(joined, feathered)
+    see_through = torch.cat([crop, torch.zeros_like(crop[..., :1])], -1)
+    assert torch.equal(run("DiffSFSRPasteFaceBack", image=see_through, background=scene, blend="poisson")[0], joined)
+    grey = crop.mean(-1, keepdim=True)
+    (in_grey,) = run("DiffSFSRPasteFaceBack", image=grey, background=scene, blend="poisson")
+    three = grey.expand(-1, -1, -1, 3)
+    assert torch.equal(in_grey, run("DiffSFSRPasteFaceBack", image=three, background=scene, blend="poisson")[0])
+    with pytest.raises(ValueError, match='got blend "none"'):
+        run("DiffSFSRPasteFaceBack", image=crop, background=scene, blend="none")
+
+
 def test_wires_of_another_model_and_unknown_choices_are_refused(host, diffsfsr, sample, background, untrained):
     other = replace(untrained.config, latent_channels=4)
     native = host.part("nodes.native")
