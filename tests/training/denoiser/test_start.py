@@ -90,9 +90,7 @@ def test_a_further_recogniser_changes_no_answer(checkpoint, before, made_up, fac
     assert start.config.recognisers == tuple(order) and start.config.identity_size == 24 and sum(start.sizes) == 24
     codes = codes_of(start.recognisers, faces[:6])
     own = codes.split(start.sizes, dim=-1)[order.index("small")]
-    torch.testing.assert_close(
-        answer(model, made_up, codes), answer(before, made_up, own), atol=1e-4, rtol=1e-4
-    )
+    torch.testing.assert_close(answer(model, made_up, codes), answer(before, made_up, own), atol=1e-4, rtol=1e-4)
 
 
 def test_another_recogniser_is_translated(checkpoint, before, made_up, faces):
