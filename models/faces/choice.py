@@ -7,7 +7,11 @@ import torch
 from .detector import smallest_face
 from .mesh import Face
 
-CHOICES = ("largest", "centre", "all")  # or a face's number, counted from 0: "1" left to right, "1 by size"
+CHOICES = (
+    "largest",
+    "centre",
+    "all",
+)  # all from the left; or a face's number, counted from 0: "1" left to right, "1 by size"
 BY_SIZE = " by size"
 STOP, SKIP, PASS_THROUGH = "stop", "skip", "pass through"
 WITHOUT_FACE = (STOP, SKIP, PASS_THROUGH)
@@ -40,17 +44,18 @@ def choose_faces(found: Sequence[Face], choice: str, size: Sequence[int], what: 
             f"no face found in the {what} ({width}x{height} px). Use a picture in which a face is clearly seen, "
             f"not covered, and at least about {smallest_face(max(size))} px wide, or crop closer to it"
         )
-    if choice == "all":
-        return list(found)
     if choice == "largest":
         return [found[0]]
     centres = torch.stack([face.points[:, :2].mean(0) for face in found])
+    from_left = centres[:, 0].argsort().tolist()
+    if choice == "all":
+        return [found[i] for i in from_left]
     if choice == "centre":
         middle = torch.tensor([width / 2, height / 2], device=centres.device)
         return [found[int((centres - middle).norm(dim=-1).argmin())]]
     if int(number) >= len(found):
         raise NoFace(f"face {choice} of the {what} was asked for, but it has {len(found)}, counted from 0")
-    order = range(len(found)) if choice.endswith(BY_SIZE) else centres[:, 0].argsort().tolist()
+    order = range(len(found)) if choice.endswith(BY_SIZE) else from_left
     return [found[order[int(number)]]]
 
 

@@ -2,7 +2,8 @@
 
 Weights, order of the steps and thresholds are MediaPipe's (mediapipe 1.2.2 is the oracle of the tests), for single
 pictures: one detection, one reading, no tracking. Ours: batches, gradients, a closer look (detector.py), the pose, and
-a second reading where the first was of a tilted face, in a frame that is cut by the face's own points.
+a second reading where the first was of a tilted face, in a frame that is cut by the face's own points, or of what
+hardly is a face's shape, the other way up.
 Lengths are picture pixels, origin at the top left corner, pixel centres at +0.5.
 """
 
@@ -30,7 +31,10 @@ PRESENCE = 0.5  # MediaPipe's default
 MOST = 100  # faces of one picture, and detections of one look at it that are read; nodes count from 0 to 99
 CERTAIN = 0.95  # presence that is wanted where the detector is not SURE
 TILTED, OFF = 24.0, 8.0  # degrees: a face is read again if it is tilted so far in the picture, or in its frame
-EYES = 33, 263  # the outer corners
+# A face whose eyes, brows and nose are so unlike the mean face's is read upside down as well. Of 235 right readings one
+# in ten is (openpeople's, masks drawn on some); the four that were upside down had .077 to .099.
+UNLIKE = 0.06
+EYES, NOSE = (33, 263), 4  # the outer corners; the tip
 SAME_FACE = 0.5  # common part of the smaller of two boxes
 # Beside a face, others are looked for down to this part of its size, and this many pixels.
 BYSTANDER, SMALLEST_FACE = 1 / 8, 40
@@ -81,6 +85,7 @@ class FaceMesh(nn.Module):
         self.landmarks = landmarks
         self.blendshape_graph = blendshapes
         self.register_buffer("mean_face", mean_face.float(), persistent=False)
+        self.upper = (mean_face[:, 1] < mean_face[NOSE, 1]).nonzero()[:, 0].tolist()
 
     @classmethod
     def load(cls, path: Path, mean_face: Tensor | None = None, detector: nn.Module | None = None) -> "FaceMesh":
@@ -169,6 +174,12 @@ class FaceMesh(nn.Module):
             read = self._read_at(picture, frames[again])
             points[again], inner[again], presence[again] = read
         wanted = torch.where(found.scores[new[:MOST]] > SURE, PRESENCE, CERTAIN)
+        doubtful = ((presence >= wanted) & (self.unlikeness(points) > UNLIKE)).nonzero()[:, 0]
+        if len(doubtful):
+            other = self._read_upended(picture, points[doubtful])
+            likelier = (self.unlikeness(other[0]) < self.unlikeness(points[doubtful])) & (other[2] >= CERTAIN)
+            for values, others in zip((points, inner, presence), other, strict=True):
+                values[doubtful[likelier]] = others[likelier]
         kept: list[int] = []
         for i in (presence >= wanted).nonzero()[:, 0].tolist():  # best detections first
             box = _bounds(points[i])
@@ -191,6 +202,23 @@ class FaceMesh(nn.Module):
         inner, presence = self._points(brighten(crops))
         points = torch.cat([inner[..., :2] @ matrix.mT + shift[:, None], inner[..., 2:] * size[:, None, None]], dim=-1)
         return points, inner, presence
+
+    def _read_upended(self, picture: Tensor, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """As _read_at, of faces (n, 478, 3) that are taken to be the other way up."""
+        frames = own_frames(points)
+        turned = torch.cat([-frames[:, :, :2], frames[:, :, 2:] + frames[:, :, :2].sum(2, keepdim=True) * SIDE], dim=2)
+        return self._read_at(picture, own_frames(self._read_at(picture, turned)[0]))
+
+    def unlikeness(self, points: Tensor) -> Tensor:
+        """How far a mesh is from the mean face above the tip of the nose, as a part of its size, best aligned (ours).
+
+        points (B, 478, 3) -> (B,); what the mouth does is left out, and a face that is read upside down has most
+        """
+        own, mean = (x - x.mean(dim=-2, keepdim=True) for x in (points[:, self.upper], self.mean_face[self.upper]))
+        rotation, along = _rotation(own, mean)
+        scale = along.sum(dim=1) / mean.square().sum()
+        rest = own - scale[:, None, None] * (mean @ rotation.mT)
+        return (rest.square().sum((1, 2)) / own.square().sum((1, 2))).sqrt()
 
     def read(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Read the mesh in crops that are in its own frame already; differentiable in them.
@@ -222,15 +250,20 @@ class FaceMesh(nn.Module):
                 tilted clockwise in the picture. Applied in the order roll, pitch, yaw. 0 is the mean of press photos.
         """
         centred = points - points.mean(dim=1, keepdim=True)
-        mean = self.mean_face - self.mean_face.mean(dim=0)
-        u, _, vh = torch.linalg.svd(centred.mT @ mean)
-        proper = torch.ones_like(u[:, 0])
-        proper[:, 2] = torch.linalg.det(u @ vh).detach()  # -1 where the fit is a mirror image, which is no rotation
-        rotation = (u * proper[:, None]) @ vh  # (B, 3, 3), mean face to picture: x right, y down, z away
+        rotation, _ = _rotation(centred, self.mean_face - self.mean_face.mean(dim=0))
         yaw = torch.atan2(-rotation[:, 0, 2], rotation[:, 2, 2])
         pitch = torch.atan2(rotation[:, 1, 2], rotation[:, 1, :2].norm(dim=1))
         roll = torch.atan2(rotation[:, 1, 0], rotation[:, 1, 1])
         return torch.stack([yaw, pitch, roll], dim=1).rad2deg()
+
+
+def _rotation(points: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+    """The rotation (B, 3, 3) from a mean face (K, 3) to faces (B, K, 3), both centred, by least squares; x right, y
+    down, z away. And the singular values (B, 3), whose sum tells the scale."""
+    u, along, vh = torch.linalg.svd(points.mT @ mean)
+    proper = torch.ones_like(along)
+    proper[:, 2] = torch.linalg.det(u @ vh).detach()  # -1 where the fit is a mirror image, which is no rotation
+    return (u * proper[:, None]) @ vh, along * proper
 
 
 def _bounds(points: Tensor) -> Tensor:

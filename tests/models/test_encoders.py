@@ -177,7 +177,7 @@ def test_masked_crop_shows_all_but_the_face(encoders, acted, monkeypatch, fill):
 
 
 @pytest.mark.parametrize("choose, middles", [
-    ("largest", [325]), ("centre", [215]), ("0", [95]), ("1", [225]), ("2", [325]), ("all", [325, 95, 225]),
+    ("largest", [325]), ("centre", [215]), ("0", [95]), ("1", [225]), ("2", [325]), ("all", [95, 225, 325]),
 ])  # fmt: skip
 def test_faces_are_chosen(encoders, three, choose, middles):
     faces = encoders.faces(three, choose, "picture")

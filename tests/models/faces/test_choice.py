@@ -24,7 +24,7 @@ FOUND = [face(600, 100, 90), face(100, 300, 60), face(390, 310, 50), face(250, 8
 
 
 @pytest.mark.parametrize("choice, places", [
-    ("largest", [600]), ("centre", [390]), ("all", [600, 100, 390, 250]), ("0", [100]), ("1", [250]), ("3", [600]),
+    ("largest", [600]), ("centre", [390]), ("all", [100, 250, 390, 600]), ("0", [100]), ("1", [250]), ("3", [600]),
     ("0 by size", [600]), ("2 by size", [390]), ("3 by size", [250]),
 ])  # fmt: skip
 def test_faces_are_counted_from_the_left_or_by_size(choice, places):

@@ -4,15 +4,20 @@ import math
 
 import pytest
 import torch
+from diffsfsr.evaluation.people import find_people
+from diffsfsr.evaluation.results.cases import shrink
+from diffsfsr.evaluation.results.spoiling import CLOTH, masked, rolled
 from diffsfsr.models.encoders import Encoders
 from diffsfsr.models.faces.choice import NoFace
 from diffsfsr.models.faces.exposure import LIGHT, brighten
 from diffsfsr.models.faces.task_file import find_task_file
 from diffsfsr.models.frames import crop
 from diffsfsr.models.network.checkpoint import ASSETS
+from diffsfsr.models.pictures import read_picture
 from torch import Tensor
 
-NEUTRAL, HAPPY = 0, 1  # cells of the sheets
+NEUTRAL, HAPPY, SURPRISED, SHOCKED = 0, 1, 4, 13  # cells of the sheets
+BLACK = (30, 30, 34)  # cloth
 
 
 def turned(picture: Tensor, degrees: float) -> Tensor:
@@ -42,6 +47,32 @@ def test_a_face_is_the_same_person_any_way_up(encoders, acted, person):
         same = torch.cosine_similarity(encoders.identity([picture], known=lambda i, face=face: [face])[0].code, code)
         assert same > 0.95, degrees
         assert (face.blendshapes - upright.blendshapes).abs().mean() < 0.035, degrees
+
+
+@pytest.mark.parametrize("person, name, cloth", [
+    ("P001", "studio_portrait", CLOTH), ("P007", "studio_portrait", BLACK), ("P003", "amateur_selfie", BLACK),
+])  # fmt: skip
+def test_a_mask_does_not_turn_a_face_upside_down(face_mesh, person, name, cloth):
+    """The detector is unsure which way up these are, and the mesh is sure both ways."""
+    photo = shrink(read_picture(find_people() / person / "assets" / f"{name}.jpg"), 600)
+    covered = masked(photo, face_mesh.find(photo)[0].points[:, :2], cloth)
+    for degrees in (0, 180):
+        (face,) = face_mesh.find(rolled(covered, degrees))
+        assert abs((face.pose[2] - degrees + 180) % 360 - 180) < 10, degrees
+
+
+def test_only_faces_the_wrong_way_up_are_unlike_a_face(face_mesh, acted):
+    """Whatever they do, from whichever side, near or far."""
+    for person in ("P001", "P005", "P009"):
+        points = torch.stack(
+            [face_mesh.find(acted(person, cell))[0].points for cell in (NEUTRAL, HAPPY, SURPRISED, SHOCKED)]
+        )
+        unlike = face_mesh.unlikeness(points)
+        assert unlike.max() < 0.09
+        turn = torch.tensor([[0.6, -0.8, 0], [0.8, 0.6, 0], [0, 0, 1.0]])
+        torch.testing.assert_close(face_mesh.unlikeness(3 * points @ turn + 5), unlike, atol=1e-4, rtol=0)
+    assert face_mesh.unlikeness(face_mesh.mean_face[None]) < 1e-4
+    assert face_mesh.unlikeness(face_mesh.mean_face[None] * torch.tensor([1, -1, 1.0])) > 0.2
 
 
 @pytest.mark.parametrize("light", [0.15, 0.1])
