@@ -78,7 +78,7 @@ def test_it_is_readable_when_it_is_opened(workflow):
     """Not so wide that the front end, which shows all of it, leaves the text out: below about half size."""
     left, top = (min(node["pos"][axis] for node in workflow["nodes"]) for axis in (0, 1))
     right, bottom = (max(node["pos"][axis] + node["size"][axis] for node in workflow["nodes"]) for axis in (0, 1))
-    assert right - left <= 2600 and bottom - top <= 1000
+    assert right - left <= 2450 and bottom - top <= 1000
     assert 0.6 <= workflow["extra"]["ds"]["scale"] <= 1
 
 
