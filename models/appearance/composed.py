@@ -17,7 +17,7 @@ class Composed:
     painted: Tensor  # the painter's likewise
     share: Tensor  # 0..1: how far the photo counts
     near: Tensor  # 0..1: how near the wanted expression is to the photo's
-    edge: Tensor  # 0..1: 1 in the face, 0 in its surroundings
+    edge: Tensor  # 0..1: 1 in the face, 0 in its surroundings and where the scene's own hair and forehead stay
     parts: Tensor  # (B, 3, S, S) 0..1: inside of the mouth, eyes, lips
     colour: Tensor  # (B, 1, 1, 1) 0..1: 0 where the scene is grey, or has one tone alone
 

@@ -2,7 +2,8 @@
 
 Fine bands are the photo's, under the scene's light; coarser ones are the painter's the more, the farther the expression
 wanted is from the photo's, since a grin's folds stay in the skin. What the photo cannot show (a mouth that it has
-closed, a side turned away) is the painter's. Around the face the scene goes along with the new outline.
+closed, a side turned away) is the painter's. Around the face the scene goes along with the new outline; its own pixels
+stay where it, or the photo, has hair over the forehead.
 
 B faces, S side of the crop. Logarithms of brightness throughout: differences are ratios of light.
 """
@@ -17,7 +18,7 @@ from ..frames import pixel_centres, resample
 from .bands import blur, halve, join, over_face, split
 from .composed import Composed
 from .folds import folds
-from .light import calm, from_log, hair_of, hairless, harmonics_of, like_skin, relight, to_log, unlike_cloth
+from .light import calm, from_log, hair_of, hairless, harmonics_of, like_skin, locks, relight, to_log, unlike_cloth
 from .topology import LEFT_IRIS, OUTLINE, RIGHT_IRIS
 from .warp import Warped, region
 
@@ -37,6 +38,7 @@ IRISES = (LEFT_IRIS[0], RIGHT_IRIS[0])
 ABOVE = (-0.1, -0.04)  # of the face's height, over the irises: cheek still, beside the eyes
 SURE = 1.25  # times its trust a photo is shown beyond the mesh
 FACING = 0.2  # least trust in the scene's own face where its light is read
+RIM = 0.08  # of the crop's side: so far inside of the outline what differs much is hair
 FOLLOW = 0.1  # of the crop's side: how far the surroundings go along with the outline
 
 
@@ -77,8 +79,8 @@ def compose(layers: Layers, around: Tensor, appearance: float = 1.0) -> Composed
     """
     target, size = layers.target, around.shape[-1]
     near = _nearness(layers, size)
-    parts = "mouth", "eyes", "lips", "sockets", "nose"
-    mouth, eyes, lips, sockets, nose = (region(target, size, part) for part in parts)
+    parts = "mouth", "eyes", "lips", "sockets", "nose", "brows"
+    mouth, eyes, lips, sockets, nose, brows = (region(target, size, part) for part in parts)
     bare = (1 - 2 * blur((mouth + eyes + lips).clamp(0, 1), size / 64)).clamp(min=0)  # where skin lies
     photo, scene = (_filled(layer, around) for layer in (layers.photo, layers.scene))
     lit = bare * layers.scene.trust.clamp(min=FACING) * layers.scene.cover
@@ -87,11 +89,16 @@ def compose(layers: Layers, around: Tensor, appearance: float = 1.0) -> Composed
     harmonics = harmonics_of(target, size)
     skin = lit * layers.photo.trust
     alike = like_skin(photo, skin)
-    hair, strands = (bare * x for x in hair_of(photo, scene, skin, harmonics, alike))
-    photo, dark = relight(photo, scene, skin * (1 - hair), harmonics, alike)
     upper = _upper(target, size)  # there the scene's own hair hangs down; below, a beard stays
-    fringe, hair = strands * upper * (1 - 2 * blur(sockets, size / 64)).clamp(min=0), hair * (1 - upper)
-    photo = calm(photo, scene, bare * cloth * layers.scene.cover)
+    clear = upper * (1 - 2 * blur(brows, size / 64)).clamp(min=0)  # of the photo's brows
+    above = upper * (1 - 3 * blur(brows, size / 32)).clamp(min=0)  # and of the scene's, which may reach farther
+    rim = above * (2 - 2 * blur(layers.scene.cover, RIM * size)).clamp(max=1)
+    hair, strands, scene_hair = (bare * x for x in hair_of(photo, scene, skin, harmonics, alike, above, rim))
+    lit = lit * (1 - scene_hair)
+    photo, dark = relight(photo, scene, lit * layers.photo.trust * (1 - hair), harmonics, alike)
+    fringe, hanging = (appearance * above * x for x in (strands, locks(scene, lit, scene_hair)))
+    hair = hair * (1 - upper)
+    photo = calm(photo, scene, bare * cloth * (1 - scene_hair) * layers.scene.cover)
     painted = None
     if layers.painted is not None:
         painted = _filled(layers.painted, around)
@@ -104,8 +111,8 @@ def compose(layers: Layers, around: Tensor, appearance: float = 1.0) -> Composed
     shown = 1 - bare * dark
     closed = 0 if layers.painted is None else mouth * _elsewhere(layers.opened)
     shares = Shares(
-        photo=appearance * layers.photo.trust * (1 - closed) * (1 - fringe),
-        near=(1 - (1 - near) * (1 - hair) * (1 - eyes)) * shown,  # hair and eyeballs have no folds
+        photo=appearance * layers.photo.trust * (1 - closed) * (1 - strands * clear),
+        near=(1 - (1 - near) * (1 - hair) * (1 - scene_hair) * (1 - eyes)) * shown,  # hair and eyeballs have no folds
         # whoever stands in for the painter may wear a mask
         colour=torch.ones_like(near) if painted is None else shown * (1 - COLOUR * bare * (1 - near)),
         fold=fold,
@@ -113,16 +120,18 @@ def compose(layers: Layers, around: Tensor, appearance: float = 1.0) -> Composed
         even=skin * plain,
     )
     own, other = to_log(photo), to_log(scene if painted is None else painted)
-    other = torch.lerp(other, own, appearance * hair * layers.photo.cover)  # no band may carry skin into a beard
+    # no band may carry skin into a beard, nor hair into the skin
+    own, other = (torch.lerp(x, to_log(scene), fringe) for x in (own, other))
+    other = torch.lerp(other, own, (appearance * hair * layers.photo.cover).maximum(hanging))
     face = from_log(_mix(own, other, to_log(scene), shares))
     tone, colour = _colours(layers.scene.picture, lit)  # a grey scene's face is grey, a toned one's has its tone alone
     face = face + (1 - colour) * (tone - face + face.mean(1, keepdim=True))
-    edge = face_edge(layers.photo, fringe)
+    edge = face_edge(layers.photo) * (1 - fringe.maximum(hanging))
     return Composed(
-        face=torch.lerp(around, face, edge),
+        face=torch.lerp(torch.lerp(around, scene, layers.scene.cover), face, edge),
         photo=photo.clamp(-1, 1),
         painted=(scene if painted is None else painted).clamp(-1, 1),
-        share=shares.photo,
+        share=shares.photo * (1 - hanging),
         near=near,
         edge=edge,
         parts=torch.cat([mouth, eyes, lips], 1),
@@ -177,18 +186,15 @@ def _filled(layer: Warped, around: Tensor) -> Tensor:
     return torch.where(shown, layer.picture, around)
 
 
-def face_edge(photo: Warped, fringe: Tensor | float = 0) -> Tensor:
-    """(B, 1, S, S): 1 in the face, fading within its outline; beyond the forehead as far as the photo is trusted.
-
-    fringe  (B, 1, S, S) 0..1, where the photo shows hair
-    """
+def face_edge(photo: Warped) -> Tensor:
+    """(B, 1, S, S): 1 in the face, fading within its outline; beyond the forehead as far as the photo is trusted."""
     inner = (2 * blur(photo.cover, photo.cover.shape[-1] / 100) - 1).clamp(0, 1)
-    return inner.maximum(beyond(photo, fringe))
+    return inner.maximum(beyond(photo))
 
 
-def beyond(photo: Warped, fringe: Tensor | float = 0) -> Tensor:
-    """(B, 1, S, S) 0..1: how far a photo is shown where no face is known to be; fringe as for face_edge()."""
-    return (SURE * photo.trust * (1 - fringe)).clamp(0, 1)
+def beyond(photo: Warped) -> Tensor:
+    """(B, 1, S, S) 0..1: how far a photo is shown where no face is known to be."""
+    return (SURE * photo.trust).clamp(0, 1)
 
 
 def _upper(target: Tensor, size: int) -> Tensor:

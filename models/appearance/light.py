@@ -28,6 +28,7 @@ CLOTH = 0.6  # logarithm of red over blue by which cloth differs from skin
 SKIN = 0.6  # what has this part of the skin's saturation is skin
 HAIR = (0.4, 0.7)  # logarithm by which hair is darker than skin: none, hair for sure
 STRANDS = (0.1, 0.3)  # likewise single strands
+SOFT = 3.0  # pixels of COARSE: how soft its edge is
 AROUND = 25  # pixels of COARSE: width of what belongs to one beard
 STRONGEST = 1.2  # logarithm that light is changed by at most
 LIFTED = 0.7  # logarithm by which a shadow is brightened, beside the face as a whole, that is a shadow by 63 %
@@ -104,25 +105,49 @@ def hairless(picture: Tensor, skin: Tensor) -> Tensor:
     return _fine(1 - _darker_than_skin(_coarse(picture), _coarse(skin)), picture)
 
 
-def hair_of(texture: Tensor, scene: Tensor, skin: Tensor, harmonics: Tensor, alike: Tensor) -> tuple[Tensor, Tensor]:
-    """Where there is hair and no shadow: what is far darker than the scene's face under the scene's light too.
+def hair_of(
+    texture: Tensor, scene: Tensor, skin: Tensor, harmonics: Tensor, alike: Tensor, above: Tensor, rim: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Where there is hair and no shadow: what is far darker than the other face under the same light.
 
-    Arguments as of relight(); returns (B, 1, S, S) 0..1, twice: without single strands beside it, and with them.
+    above    (B, 1, S, S) 0..1, where a fringe may be; the others as of relight()
+    rim      likewise, where hair of any colour may be
+    returns  (B, 1, S, S) 0..1: the texture's without single strands beside it, its fringe with them, and the scene's
     """
-    own, other, seen, same = map(_coarse, (texture, scene, skin, alike))
+    own, other, seen, same, above, rim = map(_coarse, (texture, scene, skin, alike, above, rim))
     own, _ = relight(own, other, seen, harmonics, same)
-    around = widest(_far_darker(_closed(_grey(own)), _closed(_grey(other))), AROUND)
-    dark, strands = _darker_than_skin(own, seen), _darker_than_skin(own, seen, STRANDS, lines=True)
-    return _fine(around * dark, texture), _fine(around * dark.maximum(strands), texture)
+    away = (to_log(own) - to_log(other)).abs().amax(1, keepdim=True)
+    fringe = _hair(own, other, seen, above).maximum(rim * _far_darker(-away, 0.0))
+    wide = (blur(widest(x, 7), SOFT) for x in (fringe, _hair(other, own, seen)))
+    return tuple(_fine(x, texture) for x in (_hair(own, other, seen), *wide))
+
+
+def locks(picture: Tensor, skin: Tensor, hair: Tensor) -> Tensor:
+    """(B, 1, S, S) 0..1: every lock where there is hair, of hair_of(). Other arguments as of relight()."""
+    darker = _usual(_grey(_coarse(picture)), _coarse(skin)) - _grey(picture)
+    darker = darker.maximum(blur(darker, picture.shape[-1] / COARSE))  # and the gloss on it
+    return hair * ((darker - HAIR[0]) / (HAIR[1] - HAIR[0])).clamp(0, 1)
+
+
+def _hair(own: Tensor, other: Tensor, skin: Tensor, strands: Tensor | None = None) -> Tensor:
+    """strands: where they count, if they do"""
+    around, dark = _far_darker(_closed(_grey(own)), _closed(_grey(other))), _darker_than_skin(own, skin)
+    if strands is not None:
+        around, dark = around * strands, dark.maximum(_darker_than_skin(own, skin, STRANDS, lines=True))
+    return widest(around, AROUND) * dark
 
 
 def _darker_than_skin(picture: Tensor, skin: Tensor, much: tuple[float, float] = HAIR, lines: bool = False) -> Tensor:
     grey = _grey(picture)
+    return _far_darker(grey if lines else _closed(grey), _usual(grey, skin), much)
+
+
+def _usual(grey: Tensor, skin: Tensor) -> Tensor:
     usual = torch.where(skin > 0.5, grey, torch.nan).flatten(1).nanmedian(1).values.nan_to_num()
-    return _far_darker(grey if lines else _closed(grey), usual[:, None, None, None], much)
+    return usual[:, None, None, None]
 
 
-def _far_darker(grey: Tensor, usual: Tensor, much: tuple[float, float] = HAIR) -> Tensor:
+def _far_darker(grey: Tensor, usual: Tensor | float, much: tuple[float, float] = HAIR) -> Tensor:
     """0..1, in and beside what is; logarithms (B, 1, COARSE, COARSE)."""
     return widest(((usual - grey - much[0]) / (much[1] - much[0])).clamp(0, 1), 5)
 

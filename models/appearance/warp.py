@@ -126,7 +126,7 @@ def region(points: Tensor, size: int, what: str) -> Tensor:
     """(B, 1, size, size) 0..1, soft at its edge: a part of the faces with the points (B, 478, 3), in pixels.
 
     what  "face" (the mesh), "mouth" (inside of the lips), "lips" (without the inside), "eyes" (between the lids),
-          "sockets" (brows, lids, what lies below them), "nose"
+          "sockets" (brows, lids, what lies below them), "brows" (sockets, and what lies between them), "nose"
     """
     parts = {
         "face": [*TRIANGLES, *strip(MOUTH), *strip(LEFT_EYE), *strip(RIGHT_EYE)],
@@ -135,6 +135,7 @@ def region(points: Tensor, size: int, what: str) -> Tensor:
         "eyes": strip(LEFT_EYE) + strip(RIGHT_EYE),
         "sockets": strip(SOCKETS[0]) + strip(SOCKETS[1]),
         "nose": strip(NOSE),
+        "brows": strip([[*left, *right] for left, right in zip(*SOCKETS, strict=True)]),
     }
     if what not in parts:
         raise ValueError(f"got the region {what!r}, want one of {', '.join(parts)}")

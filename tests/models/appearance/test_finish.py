@@ -198,19 +198,38 @@ def test_a_beard_stays_one(finisher, background, face_mesh, acted):
     assert beard < 0.6 * cheeks
 
 
-def test_a_fringe_does_not_come_along(finisher, background, person):
+def on_the_forehead(points):
+    """Rows and columns between the hairline and the brows; points (478, 3) pixels"""
+    left, right, top, low = *points[[104, 333], 0].int().tolist(), *points[[10, 151], 1].int().tolist()
+    return slice(top, low), slice(left, right)
+
+
+def test_where_the_photo_has_a_fringe_the_scenes_skin_is_seen(finisher, background, person):
+    """And not what the painter makes of it."""
     (own,) = person.appearances
-    pictures, points = own.pictures.clone(), own.points[0].round().int()
-    left, right, top, low = points[104, 0], points[333, 0], points[10, 1], points[151, 1]
-    pictures[..., top - 40 : low, left:right] = torch.tensor([40, 28, 20], dtype=torch.uint8)[:, None, None]
+    pictures, painted = own.pictures.clone(), background.crop.clone()
+    rows, columns = on_the_forehead(own.points[0].round())
+    pictures[..., rows.start - 40 : rows.stop, columns] = torch.tensor([40, 28, 20], dtype=torch.uint8)[:, None, None]
     combed = dataclasses.replace(person, appearances=(Appearance(pictures, own.points, own.blendshapes),))
-    rows, columns = ((4 * background.points[0, [10, 151], 1]).int(), (4 * background.points[0, [104, 333], 0]).int())
-    forehead = (0, slice(None), slice(*rows.tolist()), slice(*columns.tolist()))
-    plain, result = (
-        finish(finisher, background, who, painted=background.crop, retouch=0)[forehead].mean()
-        for who in (person, combed)
-    )
-    assert (plain - result).abs() < 0.2
+    painted[(..., *on_the_forehead(background.points[0]))] = torch.tensor([0.2, -0.4, -0.8])[:, None, None]
+    forehead = (0, slice(None), *on_the_forehead(4 * background.points[0]))
+    result = finish(finisher, background, combed, painted=painted, retouch=0)[forehead]
+    assert (result - around(background)[forehead]).abs().mean() < 0.1
+
+
+def test_the_scenes_hair_hangs_over_the_new_forehead(finisher, background, person):
+    picture, dark = background.pictures.clone(), torch.tensor([-0.8, -0.85, -0.9])[:, None, None]
+    points = transform(background.points[0, :, :2], invert(background.matrix[0]))
+    rows, columns = on_the_forehead(points)
+    middle, width = (columns.start + columns.stop) // 2, (columns.stop - columns.start) // 4
+    picture[0, :, rows.start - 20 : rows.stop, middle - width : middle + width] = dark
+    combed = dataclasses.replace(background, pictures=picture)
+    crops = finish(finisher, combed, person, painted=background.crop, retouch=0)
+    forehead = paste_faces(crops, combed)[0].mean(0)[rows]
+    lock = forehead[:-4, middle - width + 4 : middle + width - 4]
+    beside = torch.cat([forehead[:-4, : middle - width - 4], forehead[:-4, middle + width + 4 :]], 1)
+    beside = beside[:, columns.start : columns.stop - 2 * width - 8]
+    assert lock.mean() < -0.7 and beside.mean() > -0.2
 
 
 def test_a_face_is_as_blurred_as_its_scene(finisher, background, person):
