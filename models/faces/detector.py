@@ -35,6 +35,7 @@ class Detections:
     boxes: Tensor  # (n, 4) left, top, right, bottom
     keypoints: Tensor  # (n, 6, 2) the person's right eye, left eye, nose, mouth, right ear, left ear (or fewer)
     scores: Tensor  # (n,) 0..1
+    contested: Tensor | None = None  # (n,) bool, SURE of it another way up, too; None where that was not looked at
 
 
 class FaceDetector(nn.Module):
@@ -182,13 +183,18 @@ def _merge(boxes: Tensor, keypoints: Tensor, scores: Tensor) -> Detections:
 
 
 def _best_of(looks: list[Detections]) -> Detections:
-    """Where several looks found a face in the same place, the surest."""
+    """Where several looks, each another way up, found a face in the same place, the surest."""
     boxes, keypoints, scores = (
         torch.cat([getattr(look, name) for look in looks]) for name in ("boxes", "keypoints", "scores")
     )
+    way = torch.cat([look.scores.new_full((len(look.scores),), i) for i, look in enumerate(looks)])
+    contested = torch.zeros_like(scores, dtype=torch.bool)
     kept: list[int] = []
     for i in scores.argsort(descending=True).tolist():
         common = common_area(boxes[i], boxes[kept])
-        if not (common / torch.minimum(area(boxes[i : i + 1]), area(boxes[kept])) > 0.5).any():
+        same = common / torch.minimum(area(boxes[i : i + 1]), area(boxes[kept])) > 0.5
+        if not same.any():
             kept.append(i)
-    return Detections(boxes[kept], keypoints[kept], scores[kept])
+        elif scores[i] > SURE:
+            contested[kept] |= same & (way[kept] != way[i])
+    return Detections(boxes[kept], keypoints[kept], scores[kept], contested[kept])

@@ -2,8 +2,8 @@
 
 Weights, order of the steps and thresholds are MediaPipe's (mediapipe 1.2.2 is the oracle of the tests), for single
 pictures: one detection, one reading, no tracking. Ours: batches, gradients, a closer look (detector.py), the pose, and
-a second reading where the first was of a tilted face, in a frame that is cut by the face's own points, or of what
-hardly is a face's shape, the other way up.
+a second reading where the first was of a tilted face, in a frame that is cut by the face's own points, or of what is
+hardly a face's shape, the other way up.
 Lengths are picture pixels, origin at the top left corner, pixel centres at +0.5.
 """
 
@@ -31,8 +31,9 @@ PRESENCE = 0.5  # MediaPipe's default
 MOST = 100  # faces of one picture, and detections of one look at it that are read; nodes count from 0 to 99
 CERTAIN = 0.95  # presence that is wanted where the detector is not SURE
 TILTED, OFF = 24.0, 8.0  # degrees: a face is read again if it is tilted so far in the picture, or in its frame
-# A face whose eyes, brows and nose are so unlike the mean face's is read upside down as well. Of 235 right readings one
-# in ten is (openpeople's, masks drawn on some); the four that were upside down had .077 to .099.
+# What the detector found either way up is read either way up if its eyes, brows and nose are so unlike the mean face's.
+# Of 235 right readings of openpeople, masks drawn on some, one in ten is; the four upside down had .077 to .099. It is
+# not done where the detector is clear: one portrait in 305, seen from below, would be turned over.
 UNLIKE = 0.06
 EYES, NOSE = (33, 263), 4  # the outer corners; the tip
 SAME_FACE = 0.5  # common part of the smaller of two boxes
@@ -174,7 +175,8 @@ class FaceMesh(nn.Module):
             read = self._read_at(picture, frames[again])
             points[again], inner[again], presence[again] = read
         wanted = torch.where(found.scores[new[:MOST]] > SURE, PRESENCE, CERTAIN)
-        doubtful = ((presence >= wanted) & (self.unlikeness(points) > UNLIKE)).nonzero()[:, 0]
+        contested = presence < 0 if found.contested is None else found.contested[new[:MOST]]
+        doubtful = (contested & (presence >= wanted) & (self.unlikeness(points) > UNLIKE)).nonzero()[:, 0]
         if len(doubtful):
             other = self._read_upended(picture, points[doubtful])
             likelier = (self.unlikeness(other[0]) < self.unlikeness(points[doubtful])) & (other[2] >= CERTAIN)
