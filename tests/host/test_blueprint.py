@@ -56,6 +56,9 @@ def test_its_nodes_have_the_sockets_that_they_have_today(host, blueprint):
                 widgets.add(name)
         assert {socket["name"]: socket["type"] for socket in node["inputs"]} == sockets, node["type"]
         assert {socket["name"] for socket in node["inputs"] if "widget" in socket} == widgets, node["type"]
+        # in another order than the front end's, links from the subgraph's own inputs lead to what now has their slots
+        ordered = sorted(sockets, key=widgets.__contains__)
+        assert [socket["name"] for socket in node["inputs"]] == ordered, node["type"]
         outputs = list(zip(info["output_name"], info["output"], strict=True))
         assert [(output["name"], output["type"]) for output in node["outputs"]] == outputs, node["type"]
         values = [value for value in node["widgets_values"] if value != "fixed"]  # the front end's, beside a seed
