@@ -15,7 +15,8 @@
     identity photos -> appearance.photos -> Identity.appearances            (the person's own pixels)
     their meshes, Expression, the scene's mesh -> appearance.shape -> the wanted mesh
     photo, painted crop, scene, each on the wanted mesh (appearance.warp) -> the scene's light (appearance.light)
-        -> band by band (appearance.composite) -> finished crop, k S wide   (all of it: appearance.finish)
+        -> band by band (appearance.composite) -> appearance.retouch -> teeth behind shut lips (appearance.mouth)
+        -> finished crop, k S wide   (all of it: appearance.finish)
     crop -> compositing (colour match, feathered paste; poisson: its other blend) -> picture
 
     faces       detector (or insightface_pack) -> mesh -> choice: which faces are meant, and pictures without them

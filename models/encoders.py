@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from .appearance.finish import Finisher, Wish, can_finish
+from .appearance.mouth import Mouth
 from .appearance.photos import photograph
 from .appearance.retouch import Retoucher
 from .appearance.shape import ShapeModel
@@ -66,7 +67,7 @@ class Encoders(nn.Module):
         self.recognisers = Recognisers(recognisers)
         self.conditioner = Conditioner(config)
         self.library = library
-        self.shape, self.retoucher = ShapeModel.load(), Retoucher.load()
+        self.shape, self.mouth, self.retoucher = ShapeModel.load(), Mouth.load(), Retoucher.load()
         self.comparer: PackRecogniser | None = None  # takes no part in conditioning
 
     @classmethod
@@ -96,7 +97,7 @@ class Encoders(nn.Module):
     @property
     def finisher(self) -> Finisher:
         """Finishes painted faces with the pixels of photos."""
-        return Finisher(self.mesh, self.shape, self.conditioner.neutral, self.retoucher)
+        return Finisher(self.mesh, self.shape, self.conditioner.neutral, self.mouth, self.retoucher)
 
     @property
     def normalisation(self) -> Normalisation:

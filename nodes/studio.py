@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..models.appearance.live import Live
+    from ..models.appearance.mouth import Mouth
     from ..models.appearance.shape import ShapeModel
     from ..models.expression.library import ExpressionLibrary
     from ..models.expression.normalisation import Normalisation
@@ -62,7 +63,7 @@ class Studio:
         self._turn = asyncio.Lock()
         self._asked: dict[str, int] = {}  # node -> number of its last question
         self._kept: OrderedDict[str, Kept] = OrderedDict()
-        self._networks: tuple[FaceMesh, ShapeModel] | None = None
+        self._networks: tuple[FaceMesh, ShapeModel, Mouth] | None = None
         self._library: ExpressionLibrary | None = None
         self._normalisation: tuple[str, Normalisation] | None = None  # of the last checkpoint, with its file's state
         self._later: asyncio.TimerHandle | None = None
@@ -151,7 +152,8 @@ class Studio:
         from ..models.appearance.photos import photograph
         from ..models.pictures import decode_picture
 
-        finisher = Finisher(*self._ready(), self._normalised(checkpoint).neutral)
+        mesh, shape, mouth = self._ready()
+        finisher = Finisher(mesh, shape, self._normalised(checkpoint).neutral, mouth)
         found = []
         for path in (*photos, *filter(None, [scene])):
             picture = decode_picture(path.read_bytes(), path.name, WIDTH)
@@ -163,13 +165,14 @@ class Studio:
             return Live(finisher, *found[0])
         return Live(finisher, *found.pop(), photograph(*zip(*found, strict=True)))
 
-    def _ready(self) -> tuple[FaceMesh, ShapeModel]:
+    def _ready(self) -> tuple[FaceMesh, ShapeModel, Mouth]:
         if self._networks is None:
+            from ..models.appearance.mouth import Mouth
             from ..models.appearance.shape import ShapeModel
             from ..models.faces.mesh import FaceMesh
 
             mesh = FaceMesh.load(find_task_file(task_folders())).eval().requires_grad_(False)
-            self._networks = mesh, ShapeModel.load()
+            self._networks = mesh, ShapeModel.load(), Mouth.load()
         return self._networks
 
     def _normalised(self, checkpoint: Path) -> Normalisation:

@@ -1,6 +1,7 @@
 """What the documents point at is there."""
 
 import ast
+import hashlib
 import re
 from pathlib import Path
 
@@ -18,6 +19,12 @@ def test_links_and_pictures_lead_to_files(page):
     targets = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", text) + re.findall(r'(?:src|href)="([^"#]+)"', text)
     missing = [target for target in targets if "://" not in target and not (page.parent / target).exists()]
     assert not missing
+
+
+def test_the_sums_of_the_assets_are_theirs():
+    said = dict(re.findall(r"^\| `([\w.-]+)` \| `([0-9a-f]{64})` \|$", PAGES[-1].read_text("utf-8"), re.MULTILINE))
+    assets = [path for path in sorted(PAGES[-1].parent.iterdir()) if path.suffix != ".md"]
+    assert {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in assets} == said
 
 
 def test_the_tests_that_vouch_for_our_column_exist():

@@ -58,11 +58,12 @@ def settings_of_parts() -> dict[str, type]:
     from .autoencoder.settings import AutoencoderTraining
     from .decoder.settings import DecoderTraining
     from .denoiser.settings import Training
+    from .mouth.settings import MouthTraining
     from .recogniser.settings import RecogniserTraining
     from .retoucher.settings import RetoucherTraining
 
-    names = "recogniser", "autoencoder", "denoiser", "decoder", "retoucher"  # folders here
-    settings = RecogniserTraining, AutoencoderTraining, Training, DecoderTraining, RetoucherTraining
+    names = "recogniser", "autoencoder", "denoiser", "decoder", "mouth", "retoucher"  # folders here
+    settings = RecogniserTraining, AutoencoderTraining, Training, DecoderTraining, MouthTraining, RetoucherTraining
     return dict(zip(names, settings, strict=True))
 
 

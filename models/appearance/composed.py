@@ -35,5 +35,8 @@ class Composed:
 
     def changed(self, change: Tensor) -> Tensor:
         """The face with a change (B, 3, S, S): within its edge, and in colours that the scene has."""
-        grey = change.mean(1, keepdim=True)
-        return (self.face + self.edge * torch.lerp(grey, change, self.colour)).clamp(-1, 1)
+        return (self.face + self.edge * self.in_colours(change)).clamp(-1, 1)
+
+    def in_colours(self, change: Tensor) -> Tensor:
+        """A change (B, 3, S, S) without colours where the scene has none."""
+        return torch.lerp(change.mean(1, keepdim=True), change, self.colour)

@@ -109,10 +109,11 @@ def compose(layers: Layers, around: Tensor, appearance: float = 1.0) -> Composed
     fold = folds(photo, skin * plain) * (1 - near)
     skin = skin * hairless(scene, skin)
     shown = 1 - bare * dark
-    closed = 0 if layers.painted is None else mouth * _elsewhere(layers.opened)
+    closed = mouth * _elsewhere(layers.opened)
     shares = Shares(
         photo=appearance * layers.photo.trust * (1 - closed) * (1 - strands * clear),
-        near=(1 - (1 - near) * (1 - hair) * (1 - scene_hair) * (1 - eyes)) * shown,  # hair and eyeballs have no folds
+        # hair, eyeballs and teeth have no folds
+        near=(1 - (1 - near) * (1 - hair) * (1 - scene_hair) * (1 - eyes) * (1 - mouth)) * shown,
         # whoever stands in for the painter may wear a mask
         colour=torch.ones_like(near) if painted is None else shown * (1 - COLOUR * bare * (1 - near)),
         fold=fold,

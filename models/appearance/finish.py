@@ -22,10 +22,11 @@ from .bands import blur
 from .composed import Composed
 from .composite import Layers, beyond, compose, surroundings
 from .layout import Layout
+from .mouth import Mouth, opened
 from .photos import Appearance
 from .retouch import Retoucher
 from .shape import Person, ShapeModel
-from .topology import MOUTH, OUTLINE
+from .topology import OUTLINE
 from .warp import Warped, lay_out, warp, warp_photos
 
 DETAIL = 4  # pixels of the finished crop for each of the frame's
@@ -55,12 +56,20 @@ class Wish:
 
 
 class Finisher:
-    def __init__(self, mesh: FaceMesh, shape: ShapeModel, neutral: Tensor, retoucher: Retoucher | None = None):
+    def __init__(
+        self,
+        mesh: FaceMesh,
+        shape: ShapeModel,
+        neutral: Tensor,
+        mouth: Mouth | None = None,
+        retoucher: Retoucher | None = None,
+    ):
         """
         neutral    (51,) blendshapes of a neutral face, which expressions count from: the checkpoint's own
+        mouth      None: what no photo shows of one is the painter's, and dark where nothing is painted
         retoucher  None where nothing painted is finished: previews are not retouched
         """
-        self.mesh, self.shape, self.neutral, self.retoucher = mesh, shape, neutral, retoucher
+        self.mesh, self.shape, self.neutral, self.mouth, self.retoucher = mesh, shape, neutral, mouth, retoucher
 
     def __call__(
         self,
@@ -128,6 +137,9 @@ class Finisher:
         face = composed.face
         if painted is not None and wish.retouch:
             face = self.retoucher.retouch(composed, wish.retouch)
+        inside = composed.parts[:, :1]
+        unknown = inside * (wish.appearance - composed.share).clamp(min=0)
+        face = face + composed.in_colours(self.with_teeth(face, target, inside, unknown) - face)
         return torch.where(scene.soft > 0, torch.lerp(scene.around, face, scene.soft), scene.around)
 
     def compose(
@@ -141,11 +153,15 @@ class Finisher:
             scene=warp(scene.around, scene.points, target, size, layout=layout),
             painted=None if painted is None else self._painted(painted, target, layout),
             moved=moved.amin(0, keepdim=True),
-            opened=_opened(target) - _opened(own.points)[nearest],
+            opened=opened(target) - opened(own.points)[nearest],
             target=target,
         )
         around = surroundings(scene.around, scene.points, target, scene.mask)
         return compose(layers, around, appearance)
+
+    def with_teeth(self, face: Tensor, target: Tensor, inside: Tensor, unknown: Tensor) -> Tensor:
+        """Mouth.paint(), where there is one."""
+        return face if self.mouth is None else self.mouth.paint(face, target, inside, unknown)
 
     def selfies(
         self, background: CutOut, identity: Identity | None, expression: Expression | None, wish: Wish
@@ -279,9 +295,3 @@ def count_faces(
 
 def _rows(count: int, background: CutOut) -> list[int]:
     return one_for_each_face(torch.arange(count)[:, None], background)[:, 0].tolist()
-
-
-def _opened(points: Tensor) -> Tensor:
-    """(B,) height of the mouth's inside, parts of its width."""
-    upper, lower = points[:, MOUTH[0][5], :2], points[:, MOUTH[1][5], :2]
-    return (upper - lower).norm(dim=-1) / (points[:, MOUTH[0][0], :2] - points[:, MOUTH[0][-1], :2]).norm(dim=-1)

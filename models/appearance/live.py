@@ -2,7 +2,7 @@
 
 All that does not depend on the expression is done once: reading the photos, cutting out the scene. Where the pixels are
 the scene's own, one warp is the whole picture; another person's go through the same composite as the finished crop.
-The painter takes no part, so what no photo shows, such as the inside of a shut mouth, stays dark.
+The painter takes no part; where no photo shows the inside of a mouth, a network of its own does.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from .finish import Finisher, Place, Wish
 from .photos import Appearance
 from .shape import Person
 from .topology import LEFT_EYE, LEFT_IRIS, LIPS, OUTLINE, RIGHT_EYE, RIGHT_IRIS
-from .warp import unhidden, warp
+from .warp import region, unhidden, warp
 
 FRAME = FRAMES["mini-128"]
 # Points of the mesh by which a face is held: name -> number. "left" is the viewer's.
@@ -67,7 +67,7 @@ class Live:
         target = self.finisher.target(stage.place, stage.person, wants, wish)
         go_on()
         if self.own is None:
-            picture = _moved(stage, target, go_on)
+            picture = _moved(stage, target, self.finisher, go_on)
         else:
             picture = self.finisher.finish(None, stage.place, self.own, wants, wish, target)
         return Shown(picture[0], _handles(target, picture.shape[-1]))
@@ -89,7 +89,7 @@ class _Stage:
     seen: Tensor  # (1, 478) of the scene's own face
 
 
-def _moved(stage: _Stage, target: Tensor, go_on: Callable[[], None]) -> Tensor:
+def _moved(stage: _Stage, target: Tensor, finisher: Finisher, go_on: Callable[[], None]) -> Tensor:
     """(1, 3, S, S): the scene's own face on another mesh."""
     place, size = stage.place, stage.place.around.shape[-1]
     moved = warp(place.around, place.points, target, size, seen=stage.seen)
@@ -97,6 +97,8 @@ def _moved(stage: _Stage, target: Tensor, go_on: Callable[[], None]) -> Tensor:
     around = surroundings(place.around, place.points, target, place.mask)
     go_on()
     face = torch.lerp(around, moved.picture, face_edge(moved))
+    inside = region(target, size, "mouth")
+    face = finisher.with_teeth(face, target, inside, inside * (1 - moved.trust))
     return torch.where(place.soft > 0, torch.lerp(place.around, face, place.soft), place.around)
 
 

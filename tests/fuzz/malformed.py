@@ -25,6 +25,7 @@ if __name__ == "__main__":
 import torch  # noqa: E402
 import torch.nn.functional as F  # noqa: E402
 from diffsfsr.models.appearance.composed import PLANES  # noqa: E402
+from diffsfsr.models.appearance.mouth import Mouth  # noqa: E402
 from diffsfsr.models.appearance.photos import PORTRAIT, Appearance  # noqa: E402
 from diffsfsr.models.appearance.retouch import Retoucher  # noqa: E402
 from diffsfsr.models.codes import Expression, Identity  # noqa: E402
@@ -91,6 +92,7 @@ def readers() -> list[Reader]:
         tensors("own library", _write_library, _read_library),
         tensors("references", _write_references, _read_references),
         tensors("recogniser", lambda path: _recogniser().save(path), _read_recogniser),
+        tensors("mouth", lambda path: Mouth((8, 12)).save(path), _read_mouth),
         tensors("retoucher", lambda path: Retoucher((8, 12)).save(path), _read_retoucher),
         tensors("checkpoint", _write_checkpoint, _read_checkpoint),
         texts("table of labels", lambda path: path.write_text(dumps(TABLE)), _read_labels),
@@ -216,6 +218,10 @@ def _read_references(path: Path) -> None:
 def _recogniser() -> Recogniser:
     torch.manual_seed(0)
     return Recogniser((8, 8, 8, 8), (1, 1, 1), 24)
+
+
+def _read_mouth(path: Path) -> None:
+    assert Mouth.load(path)(torch.zeros(1, Mouth.planes, 16, 16)).isfinite().all()
 
 
 def _read_retoucher(path: Path) -> None:

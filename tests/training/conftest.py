@@ -6,9 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from diffsfsr.models import DiffSFSR
+from diffsfsr.models.appearance.photos import photograph
 from diffsfsr.models.identity.recogniser import Recogniser
 from diffsfsr.models.network.config import Config, mini
+from diffsfsr.models.pictures import decode_picture, to_pil
 from diffsfsr.training.data.dataset import Dataset
+from diffsfsr.training.data.photos import Photos
 from PIL import Image
 
 
@@ -63,4 +67,23 @@ def photos(tmp_path_factory) -> Path:
     (folder / "P002" / "text.jpg").write_text("no picture at all")
     (folder / "P002" / "notes.txt").write_text("not for us")
     Image.new("RGB", (150, 120), (200, 180, 160)).save(folder / "P002" / "wall.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model() -> DiffSFSR:
+    return DiffSFSR.load("mini")
+
+
+@pytest.fixture(scope="session")
+def portraits(photos, model, tmp_path_factory):
+    """Two photos of P001, one of P002, cut as portraits are, and one that shows nobody."""
+    folder, source = tmp_path_factory.mktemp("portraits"), Photos(photos)
+    for name in ("P001/0.jpg", "P001/1.jpg", "P002/0.jpg"):
+        picture = decode_picture(source.read(name), name)
+        shown = photograph([picture], model.encoders.mesh.find(picture, limit=1)).photos[0]
+        (folder / name).parent.mkdir(exist_ok=True)
+        to_pil(shown).save((folder / name).with_suffix(".png"))
+    (folder / "nobody").mkdir()
+    Image.new("RGB", (640, 640), (90, 90, 90)).save(folder / "nobody" / "0.png")
     return folder

@@ -6,6 +6,7 @@ import itertools
 import pytest
 import torch
 from diffsfsr.models.appearance.finish import Finisher, Wish, can_finish
+from diffsfsr.models.appearance.mouth import Mouth
 from diffsfsr.models.appearance.photos import PORTRAIT, Appearance, morph, photograph
 from diffsfsr.models.appearance.retouch import Retoucher
 from diffsfsr.models.appearance.shape import ShapeModel
@@ -18,7 +19,7 @@ from diffsfsr.models.frames import FRAMES, crop, invert, scale, transform
 
 @pytest.fixture(scope="module")
 def finisher(face_mesh) -> Finisher:
-    return Finisher(face_mesh, ShapeModel.load(), torch.zeros(51), Retoucher.load())
+    return Finisher(face_mesh, ShapeModel.load(), torch.zeros(51), Mouth.load(), Retoucher.load())
 
 
 def cut(face_mesh, picture, times=1, face=None) -> Background:
@@ -242,7 +243,7 @@ def test_a_face_is_as_blurred_as_its_scene(finisher, background, person):
 
 def test_without_retouching_the_face_stays_as_it_was_composed(finisher, background, person):
     given = background, person, Expression(torch.full((1, 51), 0.1))
-    idle = Finisher(finisher.mesh, finisher.shape, finisher.neutral, Retoucher())
+    idle = Finisher(finisher.mesh, finisher.shape, finisher.neutral, finisher.mouth, Retoucher())
     bare = finish(finisher, *given, painted=background.crop, retouch=0)
     torch.testing.assert_close(bare, finish(idle, *given, painted=background.crop))
     half, whole = (finish(finisher, *given, painted=background.crop, retouch=much) for much in (0.5, 1))

@@ -1,0 +1,104 @@
+"""Teeth, and the dark behind them, where a mouth is to be open that the photos show shut (ours).
+
+A small network fills a hole in the inside of the mouth, from the lips around it, from what of the teeth is known, and
+from where the nose is, since the upper teeth go with the skull. Trained by training/mouth/.
+
+B faces, S side of the picture.
+"""
+
+from collections.abc import Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..frames import invert, pixel_centres, resample, scale, transform
+from .bands import blur, widest
+from .openings import smoothstep
+from .topology import LEFT_EYE, MOUTH, RIGHT_EYE
+from .unet import UNet
+
+SIDE = 160  # pixels of what it sees, upright, about the middle of the mouth
+EYES = 176  # pixels between the outer corners of the eyes there
+NOSE = 2  # its base
+SURE = (0.05, 0.4)  # of an inside that is not known: nothing of it is painted, all of it
+SHUT = (0.03, 0.07)  # height of the inside, parts of its width: lips that meet have none, from here on they have one
+WIDTHS = (48, 96, 128)
+EDGE = 3  # pixels that a hole takes of the lips
+
+
+class Mouth(UNet):
+    kind, planes = "mouth", 7
+
+    def __init__(self, widths: Iterable[int] = WIDTHS):
+        super().__init__(widths)
+
+    def fill(self, pictures: Tensor, hole: Tensor, inside: Tensor, nose: Tensor) -> Tensor:
+        """Mouths (B, 3, SIDE, SIDE) in [-1, 1], cut by frames(), with their holes filled.
+
+        hole    (B, 1, SIDE, SIDE) 0..1: 1 = not known; what the pictures show there is not looked at
+        inside  (B, 1, SIDE, SIDE) 0..1: between the lips
+        nose    (B, 2) pixels, its base
+        """
+        away = (pixel_centres(SIDE, SIDE, pictures) - nose[:, None, None]).permute(0, 3, 1, 2) / SIDE
+        planes = torch.cat([pictures * (1 - hole), hole, inside, away], 1)
+        return torch.lerp(pictures, self(planes).clamp(-1, 1), hole)
+
+    def paint(self, pictures: Tensor, points: Tensor, inside: Tensor, unknown: Tensor) -> Tensor:
+        """Pictures (B, 3, S, S) in [-1, 1] with what is not known of their mouths painted.
+
+        points   (B, 478, 3) the faces' meshes, pixels
+        inside   (B, 1, S, S) 0..1: between the lips
+        unknown  (B, 1, S, S) 0..1, no more than that: how much of it the pictures do not show
+        """
+        unknown = unknown * smoothstep((opened(points) - SHUT[0]) / (SHUT[1] - SHUT[0])).view(-1, 1, 1, 1)
+        if not (unknown > SURE[0]).any():
+            return pictures
+        size, matrix = pictures.shape[-1], frames(points)
+        hole = hole_of(unknown, 1 / scale(matrix).mean().item())
+        at = transform(pixel_centres(SIDE, SIDE, pictures).flatten(0, 1), invert(matrix)).unflatten(-2, (SIDE, SIDE))
+        seen = resample(torch.cat([pictures, hole, inside], 1), at, 1 / scale(matrix), mode="sharp")
+        nose = transform(points[:, NOSE : NOSE + 1], matrix)[:, 0]
+        filled = self.fill(*seen.split((3, 1, 1), 1), nose)
+        rows, columns = (_stretch((hole > 0).any(axis).any(0).any(0)) for axis in (3, 2))
+        at = transform(pixel_centres(size, size, pictures)[rows, columns].flatten(0, 1), matrix)
+        at = at.unflatten(-2, (rows.stop - rows.start, columns.stop - columns.start))
+        part = (..., rows, columns)
+        found = resample(filled, at, scale(matrix), mode="sharp")
+        painted = pictures.clone()
+        painted[part] = torch.lerp(pictures[part], found, hole[part])
+        return painted
+
+
+def opened(points: Tensor) -> Tensor:
+    """(B,) height of the mouth's inside, parts of its width, of meshes (B, 478, 2 or 3)."""
+    upper, lower = (points[:, edge[len(edge) // 2], :2] for edge in MOUTH)
+    left, right = points[:, MOUTH[0][0], :2], points[:, MOUTH[0][-1], :2]
+    return (upper - lower).norm(dim=-1) / (left - right).norm(dim=-1).clamp(min=1e-3)
+
+
+def hole_of(unknown: Tensor, zoom: float = 1.0) -> Tensor:
+    """(B, 1, S, S) 0..1: what is to be painted where so much is unknown between the lips: some of their edge, too.
+
+    zoom  pixels for each that a Mouth sees
+    """
+    reach = EDGE * zoom
+    unknown = smoothstep((unknown - SURE[0]) / (SURE[1] - SURE[0]))
+    return blur(widest(unknown, 2 * round(reach) + 1), reach / 2)
+
+
+def frames(points: Tensor) -> Tensor:
+    """(B, 2, 3), pictures' pixels to those that a Mouth sees; points (B, 478, 3)."""
+    across = points[:, RIGHT_EYE[0][-1]] - points[:, LEFT_EYE[0][0]]
+    zoom = EYES / across.norm(dim=-1).clamp(min=1e-3)
+    a, b = F.normalize(across[:, :2], dim=-1).unbind(-1)
+    linear = zoom[:, None, None] * torch.stack([torch.stack([a, b], -1), torch.stack([-b, a], -1)], -2)
+    edges = points[:, (*MOUTH[0], *MOUTH[1]), :2] @ linear.mT
+    middle = (edges.amin(1) + edges.amax(1)) / 2
+    return torch.cat([linear, (SIDE / 2 - middle)[..., None]], -1)
+
+
+def _stretch(used: Tensor) -> slice:
+    """From the first to the last that is used (S,)."""
+    found = used.nonzero()[:, 0].tolist()
+    return slice(found[0], found[-1] + 1)

@@ -1,0 +1,81 @@
+"""The network that paints teeth: where it may change something, what it goes by, and how the shipped one does."""
+
+import pytest
+import torch
+from diffsfsr.models.appearance.bands import blur
+from diffsfsr.models.appearance.mouth import SIDE, Mouth, frames, hole_of
+from diffsfsr.models.appearance.warp import region
+from diffsfsr.models.frames import transform_mesh
+from torch import Tensor
+
+SIZE = 512
+HAPPY = 1  # cell of an emotion sheet
+
+
+@pytest.fixture(scope="module")
+def smile(face_mesh, acted) -> tuple[Tensor, Tensor]:
+    """A person whose teeth are seen, (1, 3, SIZE, SIZE), and the mesh of the face."""
+    picture = acted("P009", HAPPY, SIZE)
+    return picture[None], face_mesh.find(picture, limit=1)[0].points[None]
+
+
+@pytest.fixture(scope="module")
+def inside(smile) -> Tensor:
+    return region(smile[1], SIZE, "mouth")
+
+
+@pytest.fixture
+def awake() -> Mouth:
+    """One whose answer depends on all that it is given."""
+    torch.manual_seed(0)
+    model = Mouth((8, 12, 16))
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    return model.eval().requires_grad_(False)
+
+
+def test_a_turned_and_enlarged_face_is_cut_alike(smile, turned):
+    points = smile[1]
+    moved = turned(25) * 1.7
+    there = transform_mesh(points, moved)
+    cut, again = (transform_mesh(each, frames(each)) for each in (points, there))
+    torch.testing.assert_close(cut[..., :2], again[..., :2], atol=0.02, rtol=0)  # pixels
+    lips = cut[:, (78, 308, 13, 14), :2]
+    assert ((lips > 0) & (lips < SIDE)).all()
+
+
+def test_what_is_known_stays_bit_for_bit(smile, inside, awake):
+    picture, points = smile
+    assert torch.equal(awake.paint(picture, points, inside, torch.zeros_like(inside)), picture)
+    painted = awake.paint(picture, points, inside, inside)
+    far = hole_of(inside) == 0
+    assert torch.equal(painted * far, picture * far)
+    assert (painted - picture).abs().mean() > 1e-3
+
+
+def test_what_lies_in_the_hole_is_not_looked_at(smile, inside, awake):
+    picture, points = smile
+    hole = hole_of(inside)
+    other = torch.where(hole > 0.999, 1.0, picture)
+    ours, theirs = (awake.paint(each, points, inside, inside) for each in (picture, other))
+    sure = hole_of(inside) > 0.999
+    torch.testing.assert_close(ours[sure.expand_as(ours)], theirs[sure.expand_as(ours)], atol=0.02, rtol=0)
+
+
+def test_several_are_as_each_alone(smile, inside, awake):
+    picture, points = smile
+    pictures, several = torch.cat([picture, -picture]), torch.cat([points, points + 3])
+    masks = region(several, SIZE, "mouth")
+    both = awake.paint(pictures, several, masks, masks)
+    for i in range(2):
+        part = [each[[i]] for each in (pictures, several, masks, masks)]
+        torch.testing.assert_close(both[[i]], awake.paint(*part), atol=1e-3, rtol=0)
+
+
+def test_the_shipped_one_paints_teeth_as_bright_as_those_it_does_not_see(smile, inside):
+    picture, points = smile
+    painted = Mouth.load().paint(picture, points, inside, inside)
+    sure = (inside > 0.9).expand_as(picture)
+    assert (painted[sure].mean() - picture[sure].mean()).abs() < 0.25  # of 2
+    fine = [((each - blur(each, 2.0))[sure]).std() for each in (painted, picture)]
+    assert fine[0] > 0.4 * fine[1]  # teeth, and no smear

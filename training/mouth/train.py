@@ -1,0 +1,58 @@
+"""Training of the mouth: holes in the mouths of portraits, filled, against what was there, and an adversary."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from diffusers.training_utils import EMAModel
+from torch import nn
+
+from ...models.appearance.mouth import Mouth
+from ...models.network.precision import autocast
+from ..data.stream import ahead
+from ..decoder.adversary import Critic, balance, fooling_loss, teach
+from ..retoucher.adversary import Seen
+from ..retoucher.train import picture_loss
+from ..run import Step, generator_at, resume
+from .examples import Examples
+from .settings import MouthTraining
+
+
+def train(
+    settings: MouthTraining,
+    model: Mouth,
+    adversary: Critic,
+    see: Seen,
+    examples: Examples,
+    state: dict | None = None,
+) -> Iterator[Step]:
+    """Yield after every step, with the holes' signal-to-noise ratio in dB; resumed, it draws as if uninterrupted."""
+    device, rate = next(model.parameters()).device, settings.rate
+    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=1e-3, betas=(0.8, 0.99))
+    others = torch.optim.AdamW(adversary.parameters(), lr=rate / 2, weight_decay=1e-3, betas=(0.5, 0.99))
+    averaged = EMAModel(model.parameters(), decay=0.999, use_ema_warmup=True, inv_gamma=1.0, power=0.75)
+    parts = {"averaged": averaged, "adversary": adversary, "optimiser": optimiser, "adversary_optimiser": others}
+    positions = settings.positions(resume(state, model=model, **parts))
+    averaged.to(device)
+    alone = settings.alone * settings.batch
+    batches = ahead(examples.draw(settings.batch, generator_at(settings.seed, at)) for at in positions)
+    for position, drawn in zip(positions, batches, strict=True):
+        x, given, hole, inside, nose = (value.to(device) for value in vars(drawn).values())
+        pace = min((position / settings.batch + 1) / 100, 2 * (1 - position / settings.pictures), 1)
+        optimiser.param_groups[0]["lr"], others.param_groups[0]["lr"] = rate * pace, rate / 2 * pace
+        with autocast(device, settings.bfloat16):
+            y = torch.lerp(x, model.fill(given, hole, inside, nose).float(), hole)
+            seen, wanted = see(y), see(x)
+            loss = picture_loss(y, x, seen, wanted, settings) / hole.mean()
+            if position >= alone:
+                fooling = fooling_loss(adversary(y, seen))
+                loss = loss + settings.adversary * balance(loss, fooling, y) * fooling
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        averaged.step(model.parameters())
+        if position >= 0.75 * alone:
+            teach(adversary, others, (x, wanted), (y, seen), settings.bfloat16)
+        error = ((y.detach() - x).square() * hole).sum() / (3 * hole.sum())
+        yield Step(position + settings.batch, 10 * math.log10(4 / error.item()), model, parts)
