@@ -175,7 +175,7 @@ def evaluate(
 def weights_of(model: DiffSFSR) -> str:
     """A name and a number that tell weights apart: those of what paints, and of what goes over it."""
     encoders = model.encoders
-    parts = model.denoiser, model.autoencoder, encoders.conditioner, encoders.retoucher
+    parts = model.denoiser, model.autoencoder, encoders.conditioner, encoders.mouth, encoders.retoucher
     sums = (sum(float(weight.double().abs().sum()) for weight in part.parameters()) for part in parts)
     return f"{model.config.name}, {sum(sums):.3f}"
 

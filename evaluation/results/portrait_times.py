@@ -94,4 +94,5 @@ def finishing(
         f"finish: warp the selfie to {size} px": lambda: warp(own.photos, own.points, points, size),
         f"finish: warp the scene to {size} px": lambda: warp(around, there, points, size),
         "finish: retouch": lambda: model.encoders.retoucher.retouch(face),
+        "finish: teeth": lambda: model.encoders.mouth.paint(face.face, points, face.parts[:, :1], face.parts[:, :1]),
     }
