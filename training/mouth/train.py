@@ -55,4 +55,4 @@ def train(
         if position >= 0.75 * alone:
             teach(adversary, others, (x, wanted), (y, seen), settings.bfloat16)
         error = ((y.detach() - x).square() * hole).sum() / (3 * hole.sum())
-        yield Step(position + settings.batch, 10 * math.log10(4 / error.item()), model, parts)
+        yield Step(position + settings.batch, 10 * math.log10(4 / max(error.item(), 1e-9)), model, parts)
