@@ -20,7 +20,7 @@ class DiffSFSREncodeIdentity(io.ComfyNode):
             display_name="Encode Identity (selfie)",
             category=CATEGORY,
             description="Reads who a person is from one or more photos. More photos of the same person, as a batch, "
-            "give a better likeness than one. Expression and head pose of the photos do not matter.",
+            "give a better likeness than one. Best is a calm face beside a smile.",
             **only_known(io.Schema, search_aliases=["face swap", "selfie", "face embedding", "likeness"]),
             is_output_node=True,
             hidden=HIDDEN,
