@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator
 
 import torch
-from diffusers.training_utils import EMAModel
 from torch import nn
 
 from ...models.appearance.mouth import Mouth
@@ -12,7 +11,7 @@ from ...models.network.precision import autocast
 from ..data.stream import ahead
 from ..decoder.adversary import Critic, balance, fooling_loss, teach
 from ..retoucher.adversary import Seen
-from ..retoucher.train import picture_loss
+from ..retoucher.train import opposed_parts, picture_loss, set_pace
 from ..run import Step, generator_at, resume
 from .examples import Examples
 from .settings import MouthTraining
@@ -27,19 +26,16 @@ def train(
     state: dict | None = None,
 ) -> Iterator[Step]:
     """Yield after every step, with the holes' signal-to-noise ratio in dB; resumed, it draws as if uninterrupted."""
-    device, rate = next(model.parameters()).device, settings.rate
-    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=1e-3, betas=(0.8, 0.99))
-    others = torch.optim.AdamW(adversary.parameters(), lr=rate / 2, weight_decay=1e-3, betas=(0.5, 0.99))
-    averaged = EMAModel(model.parameters(), decay=0.999, use_ema_warmup=True, inv_gamma=1.0, power=0.75)
-    parts = {"averaged": averaged, "adversary": adversary, "optimiser": optimiser, "adversary_optimiser": others}
+    device = next(model.parameters()).device
+    parts = opposed_parts(model, adversary, settings.rate)
+    averaged, optimiser, others = (parts[name] for name in ("averaged", "optimiser", "adversary_optimiser"))
     positions = settings.positions(resume(state, model=model, **parts))
     averaged.to(device)
     alone = settings.alone * settings.batch
     batches = ahead(examples.draw(settings.batch, generator_at(settings.seed, at)) for at in positions)
     for position, drawn in zip(positions, batches, strict=True):
         x, given, hole, inside, nose = (value.to(device) for value in vars(drawn).values())
-        pace = min((position / settings.batch + 1) / 100, 2 * (1 - position / settings.pictures), 1)
-        optimiser.param_groups[0]["lr"], others.param_groups[0]["lr"] = rate * pace, rate / 2 * pace
+        set_pace(optimiser, others, settings, position)
         with autocast(device, settings.bfloat16):
             y = torch.lerp(x, model.fill(given, hole, inside, nose).float(), hole)
             seen, wanted = see(y), see(x)

@@ -18,7 +18,8 @@ from ...models.network.precision import autocast
 from ...models.pixels import from_bytes
 from ..data.stream import ahead
 from ..decoder.adversary import balance, fooling_loss, teach
-from ..run import Step, generator_at, resume
+from ..run import Stateful, Step, generator_at, resume
+from ..settings import Settings
 from .adversary import IN_FACES, SMALLER, Adversaries, Seen
 from .examples import Examples
 from .portraits import SIDE
@@ -114,6 +115,29 @@ def whole_faces(
     return Faces(made, loss, views(made), views(scene))
 
 
+def opposed_parts(model: nn.Module, adversary: nn.Module, rate: float) -> dict[str, Stateful]:
+    """What a network and its adversary are trained with, by the names of Step.parts."""
+    return {
+        "averaged": EMAModel(model.parameters(), decay=0.999, use_ema_warmup=True, inv_gamma=1.0, power=0.75),
+        "adversary": adversary,
+        "optimiser": torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=1e-3, betas=(0.8, 0.99)),
+        "adversary_optimiser": torch.optim.AdamW(
+            adversary.parameters(), lr=rate / 2, weight_decay=1e-3, betas=(0.5, 0.99)
+        ),
+    }
+
+
+def set_pace(
+    optimiser: torch.optim.Optimizer, others: torch.optim.Optimizer, settings: Settings, position: int
+) -> None:
+    """The learning rates rise over 100 steps and fall to 0 in the second half; the adversary's is half of the other."""
+    pace = min((position / settings.batch + 1) / 100, 2 * (1 - position / settings.pictures), 1)
+    optimiser.param_groups[0]["lr"], others.param_groups[0]["lr"] = (
+        settings.rate * pace,
+        settings.rate / 2 * pace,
+    )
+
+
 def train(
     settings: RetoucherTraining,
     model: Retoucher,
@@ -129,11 +153,9 @@ def train(
     swaps     None: windows of examples alone
     readings  what is known of swaps
     """
-    device, rate = next(model.parameters()).device, settings.rate
-    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=1e-3, betas=(0.8, 0.99))
-    others = torch.optim.AdamW(adversaries.parameters(), lr=rate / 2, weight_decay=1e-3, betas=(0.5, 0.99))
-    averaged = EMAModel(model.parameters(), decay=0.999, use_ema_warmup=True, inv_gamma=1.0, power=0.75)
-    parts = {"averaged": averaged, "adversary": adversaries, "optimiser": optimiser, "adversary_optimiser": others}
+    device = next(model.parameters()).device
+    parts = opposed_parts(model, adversaries, settings.rate)
+    averaged, optimiser, others = (parts[name] for name in ("averaged", "optimiser", "adversary_optimiser"))
     positions = settings.positions(resume(state, model=model, **parts))
     averaged.to(device)
     alone = settings.alone * settings.batch
@@ -146,8 +168,7 @@ def train(
     batches = ahead(draw(examples, swaps, settings, at) for at in positions)
     for position, batch in zip(positions, batches, strict=True):
         planes, x = batch.planes.to(device), batch.truth.to(device)
-        pace = min((position / settings.batch + 1) / 100, 2 * (1 - position / settings.pictures), 1)
-        optimiser.param_groups[0]["lr"], others.param_groups[0]["lr"] = rate * pace, rate / 2 * pace
+        set_pace(optimiser, others, settings, position)
         with autocast(device, settings.bfloat16):
             composed = Composed.from_planes(planes)
             y = composed.changed(bounded(model(planes).float(), composed))
