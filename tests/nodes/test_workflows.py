@@ -20,6 +20,7 @@ SHOWING = (
     "DiffSFSRTravelExpressions",
     "DiffSFSRExtractBackground",
 )
+TITLE = 30  # height of a node's title, above its position
 FILES = sorted((Path(__file__).parents[2] / "workflows").glob("*.json"))
 MODEL_FILES = {  # nodes that load files of the user's: folder, widget
     "CheckpointLoaderSimple": ("checkpoints", "ckpt_name"),
@@ -78,8 +79,8 @@ def test_it_is_readable_when_it_is_opened(workflow):
     """Not so wide that the front end, which shows all of it, leaves the text out: below about half size."""
     left, top = (min(node["pos"][axis] for node in workflow["nodes"]) for axis in (0, 1))
     right, bottom = (max(node["pos"][axis] + node["size"][axis] for node in workflow["nodes"]) for axis in (0, 1))
-    assert right - left <= 2450 and bottom - top <= 1000
-    assert 0.6 <= workflow["extra"]["ds"]["scale"] <= 1
+    assert right - left <= 2000 and bottom - top + TITLE <= 1000
+    assert 0.75 <= workflow["extra"]["ds"]["scale"] <= 1
 
 
 def test_the_form_of_app_mode_names_widgets_and_results_that_are_there(workflow):
@@ -145,11 +146,10 @@ def test_sockets_and_links_are_those_of_the_nodes(workflow, object_info):
 
 
 def test_nothing_overlaps(workflow):
-    title = 30  # height of a node's title, above its position
     boxes = [(*node["pos"], *node["size"]) for node in workflow["nodes"]]
     for i, (x, y, width, height) in enumerate(boxes):
         for u, v, other_width, other_height in boxes[:i]:
-            apart = x >= u + other_width or u >= x + width or y - title >= v + other_height or v - title >= y + height
+            apart = x >= u + other_width or u >= x + width or y - TITLE >= v + other_height or v - TITLE >= y + height
             assert apart, (workflow["nodes"][i]["type"], (u, v))
 
 
