@@ -22,6 +22,7 @@ SHOWING = (
 )
 TITLE = 30  # height of a node's title, above its position
 FILES = sorted((Path(__file__).parents[2] / "workflows").glob("*.json"))
+BLUEPRINT = Path(__file__).parents[2] / "subgraphs" / "Portrait from selfie.json"
 MODEL_FILES = {  # nodes that load files of the user's: folder, widget
     "CheckpointLoaderSimple": ("checkpoints", "ckpt_name"),
     "UpscaleModelLoader": ("upscale_models", "model_name"),
@@ -85,7 +86,8 @@ def test_it_is_readable_when_it_is_opened(workflow):
 
 def test_the_form_of_app_mode_names_widgets_and_results_that_are_there(workflow):
     nodes = {node["id"]: node for node in workflow["nodes"]}
-    form = workflow["extra"].get("linearData", {"inputs": [], "outputs": []})
+    form = workflow["extra"]["linearData"]
+    assert form["inputs"] and form["outputs"]
     for identifier, widget in form["inputs"]:
         assert widget in {socket["widget"]["name"] for socket in nodes[identifier]["inputs"] if "widget" in socket}
     assert all(nodes[identifier]["type"] in ("DiffSFSRSavePortrait", "SaveVideo") for identifier in form["outputs"])
@@ -145,12 +147,15 @@ def test_sockets_and_links_are_those_of_the_nodes(workflow, object_info):
     assert sorted(linked) == sorted(link[0] for link in workflow["links"])
 
 
-def test_nothing_overlaps(workflow):
-    boxes = [(*node["pos"], *node["size"]) for node in workflow["nodes"]]
+@pytest.mark.parametrize("path", [*FILES, BLUEPRINT], ids=lambda path: path.stem)
+def test_nothing_overlaps(path):
+    opened = json.loads(path.read_text("utf-8"))
+    (graph,) = opened["definitions"]["subgraphs"] if path == BLUEPRINT else (opened,)
+    boxes = [(*node["pos"], *node["size"]) for node in graph["nodes"]]
     for i, (x, y, width, height) in enumerate(boxes):
         for u, v, other_width, other_height in boxes[:i]:
             apart = x >= u + other_width or u >= x + width or y - TITLE >= v + other_height or v - TITLE >= y + height
-            assert apart, (workflow["nodes"][i]["type"], (u, v))
+            assert apart, (graph["nodes"][i]["type"], (u, v))
 
 
 def test_the_host_accepts_it_with_the_users_models_in_place(host, workflow, object_info):
