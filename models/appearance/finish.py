@@ -16,18 +16,19 @@ from torch import Tensor
 from ..codes import CutOut, Expression, Identity, one_for_each_face
 from ..compositing import FEATHER, feather
 from ..faces.mesh import PRESENCE, ROOM, SIDE, FaceMesh
-from ..frames import crop
+from ..frames import crop, scale
 from ..pixels import to_bytes
 from .bands import blur
 from .composed import Composed
 from .composite import Layers, beyond, compose, surroundings
+from .focus import blur_of, blurred
 from .layout import Layout
 from .mouth import Mouth, opened
 from .photos import Appearance
 from .retouch import Retoucher
 from .shape import Person, ShapeModel
 from .topology import OUTLINE
-from .warp import Warped, lay_out, warp, warp_photos
+from .warp import Warped, lay_out, region, warp, warp_photos
 
 DETAIL = 4  # pixels of the finished crop for each of the frame's
 FINER = 2  # pixels of the frame's that the photo is carried at, for the painter, before it is averaged down
@@ -105,7 +106,9 @@ class Finisher:
         soft = feather(background.mask[i : i + 1].to(device), FEATHER * background.mask.shape[-1])
         soft = F.interpolate(soft, size=(size, size), mode="bilinear", align_corners=False) * mask
         points, blendshapes = (x[i : i + 1].to(device) for x in (background.points, background.blendshapes))
-        return Place(around, points * detail, blendshapes, mask, soft)
+        points, finer = points * detail, float(scale(matrix))
+        blur = blur_of(around, region(points, size, "face"), finer)
+        return Place(around, points, blendshapes, mask, soft, finer, blur)
 
     def wants(self, code: Tensor) -> Tensor:
         """The blendshapes (B, 51) 0..1 that expression codes (B, 51) ask a face for."""
@@ -140,6 +143,8 @@ class Finisher:
         inside = composed.parts[:, :1]
         unknown = inside * (wish.appearance - composed.share).clamp(min=0)
         face = face + composed.in_colours(self.with_teeth(face, target, inside, unknown) - face)
+        if scene.blur is not None:
+            face = blurred(face, composed.edge, scene.blur, scene.finer)
         return torch.where(scene.soft > 0, torch.lerp(scene.around, face, scene.soft), scene.around)
 
     def compose(
@@ -238,6 +243,8 @@ class Place:
     blendshapes: Tensor  # (1, 51)
     mask: Tensor  # (1, 1, S, S) 0 or 1
     soft: Tensor  # (1, 1, S, S) 0..1, the mask with a soft border
+    finer: float = 1.0  # pixels of it for each of the picture's
+    blur: Tensor | None = None  # of its face, see blur_of()
 
     def appearance(self) -> Appearance:
         return Appearance(to_bytes(self.around), self.points, self.blendshapes)
