@@ -101,9 +101,13 @@ class FrontEnd:
         """What open dialogs and pop-up notes say."""
         return self.page.locator(".p-dialog, .p-toast-message").all_inner_texts()
 
-    def run(self) -> dict:
-        """Press Run and wait for a good end; returns the host's record: prompt, outputs, status. Nothing is cached."""
-        self.page.request.post(f"{self.url}/free", data={"free_memory": True})
+    def run(self, fresh: bool = True) -> dict:
+        """Press Run and wait for a good end; returns the host's record: prompt, outputs, status.
+
+        fresh   nothing is cached of the runs before
+        """
+        if fresh:
+            self.page.request.post(f"{self.url}/free", data={"free_memory": True})
         before = set(self.get("/history"))
         queue, button = self.page.get_by_test_id("queue-button"), self.page.get_by_role("button", name="Run")
         queue.and_(button).or_(queue.locator(button)).first.click()  # on older front ends it is around the button

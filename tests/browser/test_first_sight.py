@@ -1,4 +1,6 @@
-"""What is seen before anything runs: example pictures on their nodes, own colours of the pack's wires."""
+"""Before anything runs: what is missing is told, examples are seen on their nodes, wires have colours of their own."""
+
+import json
 
 import pytest
 
@@ -16,6 +18,26 @@ CHOOSE = """name => {
     widget.callback(name)
 }"""
 SEEN = """() => window.app.graph.nodes.find(node => node.type === 'DiffSFSRPhoto').imgs?.[0]?.src ?? ''"""
+
+
+def test_a_missing_face_landmarker_is_told_as_soon_as_its_node_is_there(furnished, browser):
+    """The words are the host's own, tested in tests/nodes/test_load.py; here its answer has them, and the file, too."""
+    from diffsfsr.tests.browser.front_end import FrontEnd  # needs playwright
+
+    command = "python cli.py download models/mediapipe"
+
+    def answer(route) -> None:
+        told = route.fetch().json()
+        told["DiffSFSRLoad"]["input"]["optional"]["face_mesh"][1]["missing"] = command
+        route.fulfill(body=json.dumps(told), content_type="application/json")
+
+    page = browser.new_page(viewport={"width": 1600, "height": 1000})
+    page.route("**/object_info", answer)
+    without = FrontEnd(page, furnished.url)
+    assert not any(command in message for message in without.messages())
+    without.open_template("03 Change only the expression")
+    page.get_by_text(command).wait_for()
+    page.close()
 
 
 def test_an_example_is_seen_and_gives_way_to_a_photo_of_the_users(front_end):
