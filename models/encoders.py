@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from .appearance.covered import covered, warning
 from .appearance.finish import Finisher, Wish, can_finish
 from .appearance.mouth import Mouth
 from .appearance.photos import photograph
@@ -122,7 +123,7 @@ class Encoders(nn.Module):
         pictures      each (3, H, W) in [-1, 1]
         known         as in find()
         without_face  "stop", or else photos that do not show the face are left out
-        say           is told of photos that do not seem to show the same person, or show the face from the side
+        say           is told of photos that seem to show several people, or the face from the side or in a mask
         returns       the merged code (1, D) and the aligned faces (n, 3, 112, 112)
         """
         if not len(pictures):
@@ -130,6 +131,8 @@ class Encoders(nn.Module):
         chosen = self.find(pictures.__getitem__, len(pictures), choose, "identity photo", without_face, known, say=say)
         shown = [(picture, face) for picture, faces in zip(pictures, chosen, strict=True) for face in faces]
         appearance = photograph(*zip(*shown, strict=True))
+        if hidden := warning(covered(appearance.photos, appearance.points)):
+            say(hidden)
         faces = torch.cat([self._aligned(picture, [face]) for picture, face in shown])
         codes = self.recognisers.encode(faces.to(self.device))
         if odd := self.recognisers.odd_ones(codes):

@@ -21,6 +21,7 @@ from ..pixels import to_bytes
 from .bands import blur
 from .composed import Composed
 from .composite import Layers, beyond, compose, surroundings
+from .covered import uncover
 from .focus import blur_of, blurred
 from .layout import Layout
 from .mouth import Mouth, opened
@@ -154,7 +155,7 @@ class Finisher:
         size, moved = scene.around.shape[-1], self._moved(own, wants)
         layout, nearest = lay_out(target, size), moved.mean(1).argmin()
         layers = Layers(
-            photo=_carried(own.photos, own.points, moved, target, layout),
+            photo=_carried(own.photos, own.points, moved, target, layout, own.points is scene.points),
             scene=warp(scene.around, scene.points, target, size, layout=layout),
             painted=None if painted is None else self._painted(painted, target, layout),
             moved=moved.amin(0, keepdim=True),
@@ -194,7 +195,8 @@ class Finisher:
         smaller = max(1, own.pictures.shape[-1] // (FINER * size))
         photos, points = F.avg_pool2d(own.photos, smaller), own.points / smaller
         target = self.shape.wanted(self.person(own), wants, scene, read, shape) * FINER
-        found = _carried(photos, points, self._moved(own, wants), target, lay_out(target, FINER * size))
+        kept = own.points is scene
+        found = _carried(photos, points, self._moved(own, wants), target, lay_out(target, FINER * size), kept)
         edge = found.cover.maximum(beyond(found))
         picture, trust, edge = (F.avg_pool2d(x, FINER) for x in (found.picture, found.trust, edge))
         return picture, trust, edge
@@ -250,9 +252,14 @@ class Place:
         return Appearance(to_bytes(self.around), self.points, self.blendshapes)
 
 
-def _carried(photos: Tensor, points: Tensor, moved: Tensor, target: Tensor, layout: Layout) -> Warped:
-    """One person's photos (n, 3, C, C) on the wanted mesh; moved: (n, 478) how far each of their points has to go."""
+def _carried(photos: Tensor, points: Tensor, moved: Tensor, target: Tensor, layout: Layout, scene: bool) -> Warped:
+    """One person's photos (n, 3, C, C) on the wanted mesh; moved: (n, 478) how far each of their points has to go.
+
+    scene: they are the scene's own face, which keeps a mask that it wears
+    """
+    photos, bare = (photos, None) if scene else uncover(photos, points)
     photos, shown = _within(photos, points)
+    shown = bare if shown is None else shown if bare is None else shown * bare
     if len(photos) == 1:
         return warp(photos, points, target, layout.size, fit=shown, layout=layout)
     fit = DOUBT + (1 - DOUBT) * torch.exp(-(moved / FAR).square())
