@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from .appearance.covered import covered, warning
+from .appearance.covered import covered, uncover, warning
 from .appearance.finish import Finisher, Wish, can_finish
 from .appearance.mouth import Mouth
 from .appearance.photos import photograph
@@ -227,7 +227,8 @@ class Encoders(nn.Module):
     def masked_crop(self, background: CutOut) -> Tensor:
         """(N, 3, S, S) in [-1, 1]: the crop without the face, or with its light alone, as the checkpoint has it."""
         given, mask = background.crop, background.mask
-        return remove_face(given, mask, light_on_face(given, mask) if self.config.keeps_light else 0.0)
+        bare, _ = uncover(given, background.points)  # what falls on cloth is no light of skin
+        return remove_face(given, mask, light_on_face(bare, mask) if self.config.keeps_light else 0.0)
 
     def planes(
         self,

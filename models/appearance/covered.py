@@ -55,8 +55,8 @@ def uncover(photos: Tensor, points: Tensor) -> tuple[Tensor, Tensor | None]:
     hidden, size = (cloth @ corner > 0).to(photos), photos.shape[-1]
     filled = []
     for photo, face, lies in zip(photos, points, hidden, strict=True):
-        raster = rasterise(face[None], triangles, Window(0, 0, size, size))
-        shown = raster.plane(raster.interpolate(lies[None, :, None])).permute(0, 3, 1, 2)
+        raster = rasterise(face[None].cpu(), triangles.cpu(), Window(0, 0, size, size))  # not known to work everywhere
+        shown = raster.plane(raster.interpolate(lies[None, :, None].cpu())).permute(0, 3, 1, 2).to(photos)
         skin = _seen(photo[None], face[None])[0, list(ABOVE)].median(0).values
         filled.append(torch.lerp(photo[None], skin[None, :, None, None], (2 * blur(shown, size / 100)).clamp(0, 1)))
     return torch.cat(filled), 1 - hidden

@@ -3,11 +3,12 @@ import shutil
 
 import pytest
 import torch
+from diffsfsr.evaluation.results.spoiling import masked
 from diffsfsr.models.codes import Expression, Identity
 from diffsfsr.models.encoders import Encoders
 from diffsfsr.models.expression.library import ExpressionLibrary
 from diffsfsr.models.faces.task_file import find_task_file
-from diffsfsr.models.frames import five_points, transform_mesh
+from diffsfsr.models.frames import crop, five_points, transform_mesh
 from diffsfsr.models.identity.recogniser import Recogniser
 from diffsfsr.models.masks import light_on_face
 from diffsfsr.models.network.autoencoder import build_autoencoder
@@ -171,9 +172,9 @@ def test_own_mask_overrides(encoders, acted):
 def test_masked_crop_shows_all_but_the_face(encoders, acted, monkeypatch, fill):
     background = encoders.background(acted("P001", NEUTRAL)[None])
     monkeypatch.setattr(encoders, "config", dataclasses.replace(encoders.config, face_fill=fill))
-    masked, inside = encoders.masked_crop(background), background.mask.bool().expand(-1, 3, -1, -1)
+    removed, inside = encoders.masked_crop(background), background.mask.bool().expand(-1, 3, -1, -1)
     expected = light_on_face(background.crop, background.mask) if fill == "light" else torch.zeros(1, 3, 128, 128)
-    assert torch.equal(masked[inside], expected[inside]) and torch.equal(masked[~inside], background.crop[~inside])
+    assert torch.equal(removed[inside], expected[inside]) and torch.equal(removed[~inside], background.crop[~inside])
 
 
 @pytest.mark.parametrize("choose, middles", [
@@ -290,3 +291,15 @@ def test_a_face_that_the_pictures_border_cuts_keeps_its_light(encoders, acted, s
     cut = encoders.background(parts[side][None])
     light, wanted = (light_on_face(each.crop, each.mask).mean() for each in (cut, whole))
     assert (light - wanted).abs() < 0.12  # of 2
+
+
+def test_a_mask_is_not_the_light_that_the_painter_is_given(encoders, acted, monkeypatch):
+    monkeypatch.setattr(encoders, "config", dataclasses.replace(encoders.config, face_fill="light"))
+    picture = acted("P003", NEUTRAL, 300)
+    bare = encoders.background(picture[None])
+    points = encoders.mesh.find(picture, limit=1)[0].points[:, :2]
+    worn = dataclasses.replace(bare, crop=crop(masked(picture, points)[None], bare.matrix, bare.crop.shape[-1]))
+    inside, (light, wanted) = bare.mask.bool().expand(-1, 3, -1, -1), map(encoders.masked_crop, (worn, bare))
+    counted = light_on_face(worn.crop, worn.mask)
+    off, before = ((x - wanted - (x - wanted).mean(1, keepdim=True))[inside].abs().mean() for x in (light, counted))
+    assert off < 0.25 * before, (off, before)  # of its colour
