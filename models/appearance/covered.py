@@ -32,21 +32,18 @@ BLOCKS = 80  # across a photo, in which colours are read
 
 def covered(photos: Tensor, points: Tensor) -> Tensor:
     """(n,) bool: do the faces wear a mask over mouth and nose? photos (n, 3, C, C) in [-1, 1], points (n, 478, 3)"""
-    bluer, darker = _unlike_skin(photos, points)
-    least = [torch.stack([x[:, list(part)].median(1).values for part in BELOW]).amin(0) for x in (bluer, darker)]
-    return (least[0] > BLUER) | (least[1] > DARKER)
+    return _worn(*_unlike_skin(photos, points))
 
 
 def uncover(photos: Tensor, points: Tensor) -> tuple[Tensor, Tensor | None]:
     """Photos with the person's skin where cloth is, and which points (n, 478) they show; None for all of them."""
-    worn = covered(photos, points)
+    bluer, darker = _unlike_skin(photos, points)
+    worn = _worn(bluer, darker)
     if not worn.any():
         return photos, None
-    bluer, darker = _unlike_skin(photos, points)
-    down = points[:, CHIN] - points[:, BRIDGE]
-    along = ((points - points[:, BRIDGE, None]) * down[:, None])[..., :2].sum(-1) / down[:, :2].square().sum(-1)[
-        :, None
-    ]
+    bridge = points[:, BRIDGE, None, :2]
+    down = points[:, CHIN, None, :2] - bridge
+    along = ((points[..., :2] - bridge) * down).sum(-1) / down.square().sum(-1)
     unlike = (bluer > PART * BLUER) | (darker > PART * DARKER) | (along > 0.5)
     hidden = ((along > 0) & unlike & worn[:, None]).to(photos)
     triangles = torch.tensor(TRIANGLES, device=photos.device)
@@ -71,6 +68,12 @@ def warning(worn: Tensor) -> str:
         f"mouth and nose seem covered in {which}: what is hidden is painted, not taken from there, and the likeness "
         "suffers; use a photo that shows the whole face"
     )
+
+
+def _worn(bluer: Tensor, darker: Tensor) -> Tensor:
+    """(n,) bool, of _unlike_skin()"""
+    least = [torch.stack([x[:, list(part)].median(1).values for part in BELOW]).amin(0) for x in (bluer, darker)]
+    return (least[0] > BLUER) | (least[1] > DARKER)
 
 
 def _unlike_skin(photos: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:

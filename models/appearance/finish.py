@@ -108,8 +108,8 @@ class Finisher:
         soft = F.interpolate(soft, size=(size, size), mode="bilinear", align_corners=False) * mask
         points, blendshapes = (x[i : i + 1].to(device) for x in (background.points, background.blendshapes))
         points, finer = points * detail, float(scale(matrix))
-        blur = blur_of(around, region(points, size, "face"), finer)
-        return Place(around, points, blendshapes, mask, soft, finer, blur)
+        found = blur_of(around, region(points, size, "face"), finer)
+        return Place(around, points, blendshapes, mask, soft, finer, found)
 
     def wants(self, code: Tensor) -> Tensor:
         """The blendshapes (B, 51) 0..1 that expression codes (B, 51) ask a face for."""
