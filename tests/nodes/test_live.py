@@ -1,7 +1,9 @@
 """Faces that are shown while sliders move: the last question counts, others are dropped; a setting turns all off."""
 
 import asyncio
+import gc
 import json
+import shutil
 import threading
 import time
 
@@ -73,6 +75,32 @@ def test_faces_that_nobody_asks_for_are_dropped_with_the_networks(host, monkeypa
         assert not desk._kept and desk._networks is None
 
     host.loop.run_until_complete(asked())
+
+
+def test_faces_leave_nothing_behind(host, desk, monkeypatch):
+    """Of any number of nodes only the last ones' faces are held, however often they move; then none."""
+    monkeypatch.setattr(host.part("nodes.studio"), "NODES", 2)
+    shutil.copy(host.part("nodes.photo").EXAMPLES / "example_portrait.jpg", host.base / "input" / "kept.jpg")
+    code = torch.zeros(51)
+
+    def move(nodes: int) -> int:
+        for i in range(2 * nodes):
+            desk.live(f"n{i // 2}", "kept.jpg").show(code + i / 20, detail=1)
+        return bytes_of_tensors()
+
+    before = bytes_of_tensors()
+    one, two, four = move(1), move(2), move(4)
+    assert before < one < two == four
+    for i in range(4):
+        desk.forget(f"n{i}")
+    assert bytes_of_tensors() == before  # of the networks, too
+
+
+def bytes_of_tensors() -> int:
+    """In this process."""
+    gc.collect()
+    storages = [each.untyped_storage() for each in gc.get_objects() if issubclass(type(each), torch.Tensor)]
+    return sum({each.data_ptr(): each.nbytes() for each in storages}.values())
 
 
 @pytest.mark.parametrize("setting, there", [("0", False), ("off", False), ("1", True), (None, True)])
