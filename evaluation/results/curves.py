@@ -21,7 +21,7 @@ from ..acted import CELLS
 from .cases import LABELS, MEASURED, Case, Cast, Clock, Drawn, painted, shrink
 from .evaluate import Done, in_part, weights_of
 from .samplers import SAMPLERS, paint
-from .tables import Mean, cells, interval, write_means
+from .tables import Mean, cells, grid, interval, write_means
 
 STEPS = (4, 6, 8, 12, 20)
 SCALES = (1.0, 2.0, 3.0)
@@ -218,10 +218,11 @@ def table(means: list[Mean]) -> Iterator[str]:
     """A setting a line."""
     counts, shares = {mean.column: mean.results for mean in means if mean.metric == JUDGED_BY[0]}, of_best(means)
     metrics = [metric for metric in MEASURED if any(mean.metric == metric for mean in means)]
-    yield f"| setting | results | {' | '.join(metrics)} | of the best |"
-    yield "|---" * (len(metrics) + 3) + "|"
-    for setting, values in cells(means, metrics).items():
-        yield f"| {setting} | {counts.get(setting, 0)} | {' | '.join(values)} | {shares[setting]:.3f} |"
+    rows = (
+        (setting, str(counts.get(setting, 0)), *values, f"{shares[setting]:.3f}")
+        for setting, values in cells(means, metrics).items()
+    )
+    return grid(("setting", "results", *metrics, "of the best"), rows)
 
 
 def read(path: Path) -> list[dict]:

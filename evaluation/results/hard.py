@@ -23,7 +23,7 @@ from ..sheets import Row, draw_rows, square_around
 from . import spoiling
 from .cases import MEASURED, SCENE, Cast, shrink
 from .curves import sheet, whole
-from .tables import Mean, cells, write_means
+from .tables import Mean, cells, grid, write_means
 
 SELFIE = 1024  # longer side, pixels
 POSTURE = {"P001": (500, 100, 640), "P004": (560, 420, 520)}  # heads turned aside in amateur_posture: left, top, side
@@ -124,7 +124,4 @@ def draw(cast: Cast, out: Path, note: str, hard: tuple[Hard, ...] = HARD) -> Ite
 
 def table(means: list[Mean]) -> Iterator[str]:
     """A case a line."""
-    yield f"| case | {' | '.join(MEASURED)} |"
-    yield "|---" * (1 + len(MEASURED)) + "|"
-    for name, values in cells(means, MEASURED).items():
-        yield f"| {name} | {' | '.join(values)} |"
+    return grid(("case", *MEASURED), ((name, *values) for name, values in cells(means, MEASURED).items()))

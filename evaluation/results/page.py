@@ -16,7 +16,7 @@ from .claims import claims
 from .curves import WAYS, choice, table
 from .fingerprint import fingerprint
 from .hard import table as cases_table
-from .tables import REALISM, Mean, markdown, read_means
+from .tables import REALISM, Mean, grid, markdown, read_means
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 BLOCK = re.compile(r"(<!-- made of (?P<what>[\w/]+): (?P<how>\w+) -->\n)(?P<old>.*?)(<!-- end -->)", re.DOTALL)
@@ -124,11 +124,11 @@ def methods(means: list[Mean], _: str) -> Iterator[str]:
     order = [column for column in METHODS if column in columns]
     order[-1:] = [*others, *order[-1:]]
     metrics = [metric for metric in SHOWN if any(mean.metric == metric for mean in means)]
-    yield f"| method | {' | '.join(SHOWN[metric][0] for metric in metrics)} |"
-    yield "|---" * (len(metrics) + 1) + "|"
-    for column in order:
-        cells = (_cell(values.get((column, metric)), SHOWN[metric][1]) for metric in metrics)
-        yield f"| {METHODS.get(column, column)} | {' | '.join(cells)} |"
+    rows = (
+        (METHODS.get(column, column), *(_cell(values.get((column, metric)), SHOWN[metric][1]) for metric in metrics))
+        for column in order
+    )
+    return grid(("method", *(SHOWN[metric][0] for metric in metrics)), rows)
 
 
 def _cell(mean: Mean | None, digits: int) -> str:

@@ -29,6 +29,7 @@ from ...training.progress import shown
 from ..acted import CELLS
 from ..judges.networks import Judges, find_judges
 from ..people import find_people
+from .tables import grid
 from .verification import Drift, Retrieval, Verification, combine, drift, fit_shares, retrieve, verify
 
 COMPOUND, JUDGE = "compound", "dlib (judge)"
@@ -168,12 +169,12 @@ class Report:
             lines += [f"| {name} | {v.accuracy:.4f} | {v.true_accepts:.4f} |" for name, v in table.items()] + [""]
         lines += ["| reader | top-1 | of selfies | of expressions |", "|---|---|---|---|"]
         lines += [f"| {k} | {v.top1:.3f} | {v.selfies:.3f} | {v.cells:.3f} |" for k, v in self.retrieval.items()] + [""]
-        lines += [f"| cosine to neutral | {' | '.join(self.drift)} |", "|---" * (len(self.drift) + 1) + "|"]
         rows = {word: [found.words[word] for found in self.drift.values()] for word in CELLS[1:]}
         rows["mean of the 15"] = [found.mean for found in self.drift.values()]
         rows["another person's neutral"] = [found.other for found in self.drift.values()]
         rows["share of the way to another person"] = [found.share for found in self.drift.values()]
-        lines += [f"| {name} | {' | '.join(f'{value:.3f}' for value in row)} |" for name, row in rows.items()]
+        values = ((name, *(f"{value:.3f}" for value in row)) for name, row in rows.items())
+        lines += grid(("cosine to neutral", *self.drift), values)
         return "\n".join(lines) + "\n"
 
     def write(self, out: Path) -> None:

@@ -99,20 +99,24 @@ def markdown(means: list[Mean]) -> Iterator[str]:
     """A table, a metric a line, a column each method."""
     cells = {(mean.metric, mean.column): str(mean) for mean in means}
     columns = list(dict.fromkeys(mean.column for mean in means))
-    yield f"| metric | {' | '.join(f'{column} (95 %)' for column in columns)} |"
-    yield "|---" * (1 + len(columns)) + "|"
-    for metric in ALL:
-        if any((metric, column) in cells for column in columns):
-            yield f"| {metric} | {' | '.join(cells.get((metric, column), '-') for column in columns)} |"
+    metrics = [metric for metric in ALL if any((metric, column) in cells for column in columns)]
+    rows = ((metric, *(cells.get((metric, column), "-") for column in columns)) for metric in metrics)
+    yield from grid(("metric", *(f"{column} (95 %)" for column in columns)), rows)
 
 
 def ratios_markdown(found: dict[str, dict[str, float]]) -> Iterator[str]:
     """found: from correlations(), by column"""
     yield from ("Correlation of the action wanted and what the judges' landmarks show:", "")
-    yield f"| ratio | {' | '.join(found)} |"
-    yield "|---" * (1 + len(found)) + "|"
-    for name in found[RESULT]:
-        yield f"| {name} | {' | '.join(str(values.get(name, '-')) for values in found.values())} |"
+    rows = ((name, *(str(values.get(name, "-")) for values in found.values())) for name in found[RESULT])
+    yield from grid(("ratio", *found), rows)
+
+
+def grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """A table's lines, each row's as soon as it is there."""
+    yield f"| {' | '.join(header)} |"
+    yield "|---" * len(header) + "|"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
 
 
 def cells(means: list[Mean], metrics: Sequence[str]) -> dict[str, list[str]]:
@@ -173,6 +177,5 @@ def write_reports(out: Path, settings: dict, items: list[dict], judges: Judges |
         lines += ["", *ratios_markdown(found)]
     if words := by_word(items):
         lines += ["", "Means of the results by expression:", ""]
-        lines += [f"| expression | {' | '.join(BY_WORD)} |", "|---" * (1 + len(BY_WORD)) + "|"]
-        lines += [f"| {word} | {' | '.join(values)} |" for word, values in words.items()]
+        lines += grid(("expression", *BY_WORD), ((word, *values) for word, values in words.items()))
     (out / "report.md").write_text(text + "\n".join(lines) + "\n")
