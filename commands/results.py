@@ -40,6 +40,12 @@ def add(commands: Commands) -> None:
     sub.add_argument("--people", type=int, default=5, help="of openpeople, two results each in every setting")
     sub.add_argument("--part", type=part_of, default=(1, 1), metavar="I/N", help="of N parts of the cases the I-th")
 
+    sub = commands.add(trainings, "what networks paint that were trained in different ways; run it again to go on")
+    sub.add_argument("checkpoints", type=Path, nargs="+", metavar="RUN/mini.safetensors", help="what `train denoiser` "
+                     "wrote; the table has the names of the folders")  # fmt: skip
+    sub.add_argument("--out", type=Path, default=Path("output/curves"))
+    sub.add_argument("--people", type=int, default=10, help="of openpeople, four results each of every run")
+
     sub = commands.add(hard, "twelve pairs that are hard on purpose, of synthetic people: a sheet, and what judges say")
     sub.add_argument("--out", type=Path, default=Path("output/hard"))
 
@@ -157,6 +163,16 @@ def curves(args: argparse.Namespace) -> None:
         curves.write(args.out, name, items, fingerprint(retouched=name in curves.WAYS))
         means = curves.summarise(items)
         print("\n".join(["", f"{name}: {known[name].title}", *curves.table(means), curves.choice(known[name], means)]))
+
+
+def trainings(args: argparse.Namespace) -> None:
+    from ..evaluation.judges.networks import Judges
+    from ..evaluation.results import curves, trainings
+    from ..evaluation.results.fingerprint import fingerprint
+
+    items = trainings.measure(args.checkpoints, Judges.load(), args.out, args.people)
+    curves.write(args.out, "trainings", items, fingerprint(retouched=False))
+    print("\n".join(curves.table(curves.summarise(items))))
 
 
 def hard(args: argparse.Namespace) -> None:

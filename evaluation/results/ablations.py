@@ -16,6 +16,7 @@ from ...models.expression.library import ExpressionLibrary
 from ...models.masks import remove_face
 from ...models.network.sampling import Predictor, ddim, noise_for, start
 from ...models.network.schedule import Schedule
+from ...models.pipeline import DiffSFSR
 from .cases import Case, Cast, Clock, Drawn, painted
 from .curves import Curve
 
@@ -67,25 +68,29 @@ def fine_words(library: ExpressionLibrary, count: int) -> list[str]:
     return [fine[i * len(fine) // count] for i in range(count)]
 
 
-@torch.inference_mode()
 def backgrounds(cast: Cast, case: Case) -> Iterator[Drawn]:
     """The scene given to the network, or only blended in at each step outside of the mask (as DiffSwap does)."""
     model = cast.model
-    whole = model.encode(case.background.crop)
-    tokens = model.encoders.tokens(case.who, case.what, case.background)
     given = model.planes(case.background)
     grey = remove_face(case.background.crop, torch.ones_like(case.background.mask))
     without = given | ({"background": model.encode(grey)} if "background" in given else {})
-    keep = F.interpolate(case.background.mask, size=whole.shape[-2:], mode="area") > 0
-    noise = noise_for([0], tuple(whole.shape[1:]))
     for name, planes in (("given", given), ("given and blended", given), ("blended", without)):
-        clock = Clock()
-        predict = model.guided(tokens, planes, 2.0, 2.0)
-        if name != "given":
-            predict = blending(predict, keep, whole, noise, model.schedule)
-        for step in ddim(predict, start(noise, whole, model.schedule), model.schedule, FEW):
-            z = step.z
-        yield Drawn(name, model.decode(z), clock())
+        yield Drawn(name, *sampled(model, case, planes, blend=name != "given"))
+
+
+@torch.inference_mode()
+def sampled(model: DiffSFSR, case: Case, planes: dict[str, Tensor], blend: bool) -> tuple[Tensor, float]:
+    """The painter's crop (1, 3, S, S) in FEW steps from such planes, and seconds; blend: the scene, at each step"""
+    clock = Clock()
+    tokens = model.encoders.tokens(case.who, case.what, case.background)
+    whole, predict = model.encode(case.background.crop), model.guided(tokens, planes, 2.0, 2.0)
+    noise = noise_for([0], tuple(whole.shape[1:]))
+    if blend:
+        keep = F.interpolate(case.background.mask, size=whole.shape[-2:], mode="area") > 0
+        predict = blending(predict, keep, whole, noise, model.schedule)
+    for step in ddim(predict, start(noise, whole, model.schedule), model.schedule, FEW):
+        z = step.z
+    return model.decode(z), clock()
 
 
 def blending(predict: Predictor, keep: Tensor, whole: Tensor, noise: Tensor, schedule: Schedule) -> Predictor:

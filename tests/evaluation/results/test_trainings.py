@@ -1,0 +1,53 @@
+"""Runs of the denoiser's training side by side: each paints what it was trained to be given."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from diffsfsr.evaluation.results.ablations import sampled
+from diffsfsr.evaluation.results.cases import MEASURED, Cast
+from diffsfsr.evaluation.results.trainings import LABELS, draw, measure
+from diffsfsr.models.conditions import Conditioner
+from diffsfsr.models.network.checkpoint import save_checkpoint
+from diffsfsr.models.network.denoiser import Denoiser
+from diffsfsr.models.pipeline import DiffSFSR
+
+
+@pytest.fixture(scope="module")
+def runs(model, tmp_path_factory) -> list[Path]:
+    """Two checkpoints as `train denoiser` leaves them; the second network is not given the background."""
+    folder = tmp_path_factory.mktemp("runs")
+    for name, planes in (("given", ("mask", "background")), ("blended", ("mask",))):
+        (folder / name).mkdir()
+        config = dataclasses.replace(model.config, planes=planes, recognisers=("resnet-face",), identity_size=192)
+        parts = {"unet": Denoiser(config).unet, "vae": model.autoencoder, "conditioner": Conditioner(config)}
+        save_checkpoint(folder / name / "tiny.safetensors", config, parts, 0)
+    return [folder / name / "tiny.safetensors" for name in ("given", "blended")]
+
+
+def test_a_scene_that_is_not_given_is_blended_in(runs, judges):
+    for run in runs:
+        model = DiffSFSR.load(run)
+        case, planes = next(Cast(model, judges).cases(1, ("joy",))), model.config.planes
+        ways = {blend: sampled(model, case, model.planes(case.background), blend)[0] for blend in (False, True)}
+        drawn = draw(model, case, "it").crops
+        assert torch.equal(drawn, ways["background" not in planes]) and not torch.equal(
+            drawn, ways["background" in planes]
+        )
+
+
+def test_all_runs_draw_the_same_cases_once(runs, judges, tmp_path):
+    items = measure(runs, judges, tmp_path, 1)
+    written = [(tmp_path / f"{run.parent.name}.jsonl").read_text() for run in runs]
+    assert measure(runs, judges, tmp_path, 1) == items
+    assert [(tmp_path / f"{run.parent.name}.jsonl").read_text() for run in runs] == written
+    assert [(item["case"], item["settings"][0]["setting"]) for item in items] == [
+        (f"P001 {label}", run.parent.name) for run in runs for label in LABELS
+    ]
+    assert all(item["settings"][0].keys() == {"setting", *MEASURED} for item in items)
+
+
+def test_two_runs_of_one_name_are_refused(runs, judges, tmp_path):
+    with pytest.raises(ValueError, match="two runs of one name"):
+        measure([runs[0], runs[0]], judges, tmp_path, 1)
