@@ -6,7 +6,8 @@ exposures differ; what is compared lies inside the face.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from itertools import permutations
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from torch import Tensor
 from ...models.appearance.finish import Wish
 from ...models.appearance.warp import region
 from ...models.comparison import correlation
+from ...models.compositing import paste_faces
 from ...models.expression.library import MOVING
 from ...models.faces.mesh import Face
 from ...models.frames import Frame, align, crop
@@ -25,7 +27,7 @@ from ...training.data.photos import Photos, person_of
 from ...training.data.split import test_people
 from ...training.progress import shown
 from ..judges.networks import Judges
-from .tables import Mean, interval
+from .tables import Mean, grid, interval
 
 STEADY = (33, 263, 168, 133, 362)  # corners of the eyes, bridge of the nose: points of the mesh that stay
 WISHES = {"result": Wish(), "retouch 0": Wish(retouch=0), "appearance 0": Wish(appearance=0)}
@@ -44,10 +46,8 @@ def run(portraits: Path, checkpoint: str, device: torch.device, judges: Judges |
     pairs = [pair for photos in photos_of_test_people(portraits, model) for pair in permutations(photos, 2)]
     rows = [(pair[0].person, measure(model, *pair, judges)) for pair in shown(pairs, "pairs of photos")]
     print(f"{len(pairs)} pairs of {len({person for person, _ in rows})} people\n")
-    print(f"| | {' | '.join(METRICS)} |\n|---|{'---|' * len(METRICS)}")
-    for name in ("unchanged", *WISHES):
-        cells = [_cell(name, metric, rows) for metric in METRICS]
-        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+    table = ((name, *(_cell(name, metric, rows) for metric in METRICS)) for name in ("unchanged", *WISHES))
+    print("\n".join(grid(("", *METRICS), table)))
 
 
 def photos_of_test_people(source: Path, model: DiffSFSR) -> Iterator[list[Photo]]:
@@ -76,9 +76,11 @@ def measure(model: DiffSFSR, first: Photo, second: Photo, judges: Judges | None)
     background = model.background(first.picture)
     expression = model.expression(second.picture)
     asked = model.identity([first.picture]), expression, background
+    painted = cache(lambda wish: model.paint(*asked, wish=wish))
     pictures = {"unchanged": first.picture}
     for name, wish in WISHES.items():
-        pictures[name] = model.generate(*asked, wish=wish)[0][0]
+        crops = model.finish(painted(replace(wish, retouch=1.0)), *asked, wish)  # painted alike, retouched or not
+        pictures[name] = paste_faces(crops.cpu(), background)[0]
     truth, inside = laid_over(second, first)
     there = None if judges is None else judges.read(second.picture, second.face).identity
     found = {}
