@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from ...models.appearance.bands import blur
@@ -18,7 +18,7 @@ from ...models.faces.mesh import BLENDSHAPES
 from ...models.frames import crop, pixel_centres, transform_mesh
 from ...models.pipeline import DiffSFSR
 from ...models.pixels import from_bytes, to_bytes
-from ..retoucher.portraits import Portrait, photos_of, read_portrait
+from ..retoucher.portraits import Kept, Portrait, photos_of, read_portrait
 from ..run import generator_at
 
 KEPT = 224  # pixels of what is kept of a portrait: with room for other sizes, turns and places
@@ -27,6 +27,14 @@ LARGER, TURNED, ASIDE = 0.15, 0.12, 10  # logarithm, radians, pixels of SIDE
 LIGHT, TINT = 0.5, 0.12  # logarithms that a picture gets brighter or darker by, and each colour of its own
 GREY, SOFT = 0.05, 0.4  # share of pictures without colour; of those whose surroundings are blurred
 WHOLE = 0.6  # share of holes that take all of the inside; the others leave a part of it
+
+
+@dataclass(frozen=True)
+class Cuts(Kept):
+    """n portraits, each cut about its mouth and with some room."""
+
+    pictures: Tensor  # (n, 3, KEPT, KEPT) uint8
+    points: Tensor  # (n, 478, 3) pixels of the pictures
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,7 @@ class Mouths:
 
 
 def write_mouths(sources: list[Path], path: Path, model: DiffSFSR) -> Iterator[tuple[int, int]]:
-    """Pictures (n, 3, KEPT, KEPT) uint8 and points (n, 478, 3) in a file: each as it is, and wide open.
+    """Cuts in a file: each portrait as it is, and wide open.
 
     Yields how many portraits are read, and of how many.
 
@@ -60,9 +68,7 @@ def write_mouths(sources: list[Path], path: Path, model: DiffSFSR) -> Iterator[t
         yield number + 1, len(photos)
     if not pictures:
         raise ValueError("got no portrait that shows what is between the lips")
-    unfinished = path.with_suffix(".unfinished")
-    save_file({"pictures": torch.cat(pictures), "points": torch.cat(points).contiguous()}, unfinished)
-    unfinished.replace(path)
+    Cuts(torch.cat(pictures), torch.cat(points)).save(path)
 
 
 @torch.no_grad()
@@ -105,12 +111,12 @@ class Examples:
     """The file that write_mouths() wrote."""
 
     def __init__(self, path: Path):
-        self.pictures, self.points = (load_file(path)[key] for key in ("pictures", "points"))
+        self.cuts = Cuts(**load_file(path))
 
     def draw(self, count: int, generator: torch.Generator) -> Mouths:
         """Half of them mirrored, each in another place, light and colour, with a hole of its own."""
-        rows = torch.randint(len(self.points), (count,), generator=generator)
-        pictures, points = from_bytes(self.pictures[rows]), self.points[rows]
+        rows = torch.randint(len(self.cuts.points), (count,), generator=generator)
+        pictures, points = from_bytes(self.cuts.pictures[rows]), self.cuts.points[rows]
         flipped = (torch.rand(count, generator=generator) < 0.5)[:, None, None]
         turned = points[:, mirror()] * points.new_tensor([-1, 1, 1]) + points.new_tensor([KEPT, 0, 0])
         points = torch.where(flipped, turned, points)

@@ -25,13 +25,8 @@ def inside(smile) -> Tensor:
 
 
 @pytest.fixture
-def awake() -> Mouth:
-    """One whose answer depends on all that it is given."""
-    torch.manual_seed(0)
-    model = Mouth((8, 12, 16))
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.1)
-    return model.eval().requires_grad_(False)
+def awake(awaken) -> Mouth:
+    return awaken(Mouth)
 
 
 def test_a_turned_and_enlarged_face_is_cut_alike(smile, turned):

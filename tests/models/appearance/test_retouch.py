@@ -11,13 +11,8 @@ from diffsfsr.models.files import write_tensors
 
 
 @pytest.fixture
-def awake() -> Retoucher:
-    """One that changes something: none of its weights is zero."""
-    torch.manual_seed(0)
-    model = Retoucher((8, 12, 16))
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.1)
-    return model.eval().requires_grad_(False)
+def awake(awaken) -> Retoucher:
+    return awaken(Retoucher)
 
 
 @pytest.fixture
