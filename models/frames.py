@@ -172,6 +172,17 @@ def resample(source: Tensor, points: Tensor, shrink: Tensor, mode: str = "bicubi
     return found.to(home)
 
 
+def nearest(planes: Tensor, points: Tensor) -> Tensor:
+    """The pixels that points lie in; for those beyond the border, the border's.
+
+    planes   (B, C, h, w)
+    points   (B, K, 2 or more) their pixels
+    returns  (B, K, C)
+    """
+    x, y = (points[..., axis].long().clamp(0, planes.shape[3 - axis] - 1) for axis in (0, 1))
+    return planes.permute(0, 2, 3, 1)[torch.arange(len(planes), device=planes.device)[:, None], y, x]
+
+
 def _read(pixels: Tensor, points: Tensor, mode: str) -> Tensor:
     size = points.new_tensor([pixels.shape[-1], pixels.shape[-2]])
 

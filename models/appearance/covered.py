@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..frames import nearest
 from .bands import blur
 from .light import BLACK, to_log
 from .raster import Window, rasterise
@@ -86,6 +87,4 @@ def _unlike_skin(photos: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
 def _seen(photos: Tensor, points: Tensor) -> Tensor:
     """(n, 478, 3): the photos' colours about the points."""
     block = max(photos.shape[-1] // BLOCKS, 1)
-    coarse = F.avg_pool2d(photos, block)
-    x, y = (points[..., :2] / block).long().clamp(0, coarse.shape[-1] - 1).unbind(-1)
-    return coarse.permute(0, 2, 3, 1)[torch.arange(len(photos), device=x.device)[:, None], y, x]
+    return nearest(F.avg_pool2d(photos, block), points / block)

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..codes import CutOut, Expression, Identity, one_for_each_face
 from ..compositing import FEATHER, feather
 from ..faces.mesh import PRESENCE, ROOM, SIDE, FaceMesh
-from ..frames import crop, scale
+from ..frames import crop, nearest, scale
 from ..pixels import to_bytes
 from .bands import blur
 from .composed import Composed
@@ -280,9 +280,8 @@ def _within(photos: Tensor, points: Tensor) -> tuple[Tensor, Tensor | None]:
     inside, coarse = 1 - outside, F.avg_pool2d(photos, block)
     around = blur(coarse * inside, BLOCKS / 16) / blur(inside, BLOCKS / 16).clamp(min=1e-3)
     around = F.interpolate(around, size=(size, size), mode="bilinear", align_corners=False)
-    x, y = (points[..., :2] / block).long().clamp(0, inside.shape[-1] - 1).unbind(-1)
-    shown = inside[torch.arange(len(photos), device=x.device)[:, None], 0, y, x]
-    return torch.where(F.interpolate(outside, size=(size, size)) > 0, around, photos), shown
+    filled = torch.where(F.interpolate(outside, size=(size, size)) > 0, around, photos)
+    return filled, nearest(inside, points / block)[..., 0]
 
 
 def can_finish(identity: Identity | None) -> bool:

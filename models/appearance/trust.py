@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..frames import nearest
 from .openings import smoothstep
 from .raster import Window, rasterise, signed_areas
 
@@ -74,7 +75,5 @@ def visible(photo: Tensor, triangles: Tensor) -> Tensor:
     raster = rasterise(scaled, triangles, Window(0, 0, DEPTH_SIDE, DEPTH_SIDE))
     depth = raster.plane(raster.interpolate(scaled[..., 2:]), 2.0 * DEPTH_SIDE).permute(0, 3, 1, 2)
     # hidden is what lies behind all pixels around it, not what a nearer part just borders on
-    depth = F.max_pool2d(depth, 5, stride=1, padding=2).flatten(1)
-    place = scaled[..., :2].long().clamp(max=DEPTH_SIDE - 1)
-    nearest = depth.gather(1, place[..., 1] * DEPTH_SIDE + place[..., 0])
-    return (scaled[..., 2] - nearest < DEPTH_SLACK * DEPTH_SIDE).to(photo)
+    depth = nearest(F.max_pool2d(depth, 5, stride=1, padding=2), scaled)[..., 0]
+    return (scaled[..., 2] - depth < DEPTH_SLACK * DEPTH_SIDE).to(photo)

@@ -10,6 +10,7 @@ from diffsfsr.models.frames import (
     five_points,
     inside,
     invert,
+    nearest,
     pixel_centres,
     resample,
     scale,
@@ -186,6 +187,14 @@ def test_a_batch_equals_its_single_items():
     torch.testing.assert_close(shared[1], crop(pictures[:1], matrices[1:2], 24)[0], atol=1e-6, rtol=0)
     with pytest.raises(ValueError, match="2 pictures"):
         crop(pictures[:2], matrices, 24)
+
+
+def test_the_nearest_pixel_is_the_one_a_point_lies_in_and_the_borders_beyond_it():
+    planes = torch.arange(2 * 3 * 4 * 5.0).view(2, 3, 4, 5)
+    points = torch.tensor([[[0.0, 0.0], [2.99, 1.01], [-3.0, 9.0]], [[4.5, 3.5], [5.0, 4.0], [0.5, 2.0]]])
+    at = [[(0, 0), (2, 1), (0, 3)], [(4, 3), (4, 3), (0, 2)]]
+    wanted = torch.stack([torch.stack([planes[i, :, y, x] for x, y in row]) for i, row in enumerate(at)])
+    assert torch.equal(nearest(planes, points), wanted)
 
 
 def test_slopes_stay_straight_when_enlarged():
