@@ -131,7 +131,7 @@ class Encoders(nn.Module):
         chosen = self.find(pictures.__getitem__, len(pictures), choose, "identity photo", without_face, known, say=say)
         shown = [(picture, face) for picture, faces in zip(pictures, chosen, strict=True) for face in faces]
         appearance = photograph(*zip(*shown, strict=True))
-        if hidden := warning(covered(appearance.photos, appearance.points)):
+        if hidden := warning(appearance.covered):
             say(hidden)
         faces = torch.cat([self._aligned(picture, [face]) for picture, face in shown])
         codes = self.recognisers.encode(faces.to(self.device))
@@ -227,7 +227,8 @@ class Encoders(nn.Module):
     def masked_crop(self, background: CutOut) -> Tensor:
         """(N, 3, S, S) in [-1, 1]: the crop without the face, or with its light alone, as the checkpoint has it."""
         given, mask = background.crop, background.mask
-        bare, _ = uncover(given, background.points)  # what falls on cloth is no light of skin
+        worn = covered(given, background.points)
+        bare, _ = uncover(given, background.points, worn)  # what falls on cloth is no light of skin
         return remove_face(given, mask, light_on_face(bare, mask) if self.config.keeps_light else 0.0)
 
     def planes(

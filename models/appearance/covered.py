@@ -33,15 +33,20 @@ BLOCKS = 80  # across a photo, in which colours are read
 
 def covered(photos: Tensor, points: Tensor) -> Tensor:
     """(n,) bool: do the faces wear a mask over mouth and nose? photos (n, 3, C, C) in [-1, 1], points (n, 478, 3)"""
-    return _worn(*_unlike_skin(photos, points))
+    least = [
+        torch.stack([x[:, list(part)].median(1).values for part in BELOW]).amin(0) for x in _unlike_skin(photos, points)
+    ]
+    return (least[0] > BLUER) | (least[1] > DARKER)
 
 
-def uncover(photos: Tensor, points: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Photos with the person's skin where cloth is, and which points (n, 478) they show; None for all of them."""
-    bluer, darker = _unlike_skin(photos, points)
-    worn = _worn(bluer, darker)
+def uncover(photos: Tensor, points: Tensor, worn: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Photos with the person's skin where cloth is, and which points (n, 478) they show; None for all of them.
+
+    worn: of covered()
+    """
     if not worn.any():
         return photos, None
+    bluer, darker = _unlike_skin(photos, points)
     bridge = points[:, BRIDGE, None, :2]
     down = points[:, CHIN, None, :2] - bridge
     along = ((points[..., :2] - bridge) * down).sum(-1) / down.square().sum(-1)
@@ -69,12 +74,6 @@ def warning(worn: Tensor) -> str:
         f"mouth and nose seem covered in {which}: what is hidden is painted, not taken from there, and the likeness "
         "suffers; use a photo that shows the whole face"
     )
-
-
-def _worn(bluer: Tensor, darker: Tensor) -> Tensor:
-    """(n,) bool, of _unlike_skin()"""
-    least = [torch.stack([x[:, list(part)].median(1).values for part in BELOW]).amin(0) for x in (bluer, darker)]
-    return (least[0] > BLUER) | (least[1] > DARKER)
 
 
 def _unlike_skin(photos: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ Without a painter's crop the same gives a picture at once: a live preview.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -107,9 +108,7 @@ class Finisher:
         soft = feather(background.mask[i : i + 1].to(device), FEATHER * background.mask.shape[-1])
         soft = F.interpolate(soft, size=(size, size), mode="bilinear", align_corners=False) * mask
         points, blendshapes = (x[i : i + 1].to(device) for x in (background.points, background.blendshapes))
-        points, finer = points * detail, float(scale(matrix))
-        found = blur_of(around, region(points, size, "face"), finer)
-        return Place(around, points, blendshapes, mask, soft, finer, found)
+        return Place(around, points * detail, blendshapes, mask, soft, float(scale(matrix)))
 
     def wants(self, code: Tensor) -> Tensor:
         """The blendshapes (B, 51) 0..1 that expression codes (B, 51) ask a face for."""
@@ -155,7 +154,7 @@ class Finisher:
         size, moved = scene.around.shape[-1], self._moved(own, wants)
         layout, nearest = lay_out(target, size), moved.mean(1).argmin()
         layers = Layers(
-            photo=_carried(own.photos, own.points, moved, target, layout, own.points is scene.points),
+            photo=_carried(own, moved, target, layout),
             scene=warp(scene.around, scene.points, target, size, layout=layout),
             painted=None if painted is None else self._painted(painted, target, layout),
             moved=moved.amin(0, keepdim=True),
@@ -178,7 +177,7 @@ class Finisher:
             points, read, crop_ = (
                 getattr(background, name)[[face]].to(device) for name in ("points", "blendshapes", "crop")
             )
-            own = Appearance(to_bytes(crop_), points, read) if own is None else own
+            own = Appearance(to_bytes(crop_), points, read, of_scene=True) if own is None else own
             yield self.selfie(points, read, own, read if wants is None else wants, size, wish.shape)
 
     def selfie(
@@ -193,10 +192,8 @@ class Finisher:
         size         S, the frame's
         """
         smaller = max(1, own.pictures.shape[-1] // (FINER * size))
-        photos, points = F.avg_pool2d(own.photos, smaller), own.points / smaller
         target = self.shape.wanted(self.person(own), wants, scene, read, shape) * FINER
-        kept = own.points is scene
-        found = _carried(photos, points, self._moved(own, wants), target, lay_out(target, FINER * size), kept)
+        found = _carried(own, self._moved(own, wants), target, lay_out(target, FINER * size), smaller)
         edge = found.cover.maximum(beyond(found))
         picture, trust, edge = (F.avg_pool2d(x, FINER) for x in (found.picture, found.trust, edge))
         return picture, trust, edge
@@ -246,18 +243,26 @@ class Place:
     mask: Tensor  # (1, 1, S, S) 0 or 1
     soft: Tensor  # (1, 1, S, S) 0..1, the mask with a soft border
     finer: float = 1.0  # pixels of it for each of the picture's
-    blur: Tensor | None = None  # of its face, see blur_of()
 
     def appearance(self) -> Appearance:
-        return Appearance(to_bytes(self.around), self.points, self.blendshapes)
+        return Appearance(to_bytes(self.around), self.points, self.blendshapes, of_scene=True)
+
+    @cached_property
+    def blur(self) -> Tensor | None:
+        """Of its face, see blur_of(); read where it is laid on first."""
+        return blur_of(self.around, region(self.points, self.around.shape[-1], "face"), self.finer)
 
 
-def _carried(photos: Tensor, points: Tensor, moved: Tensor, target: Tensor, layout: Layout, scene: bool) -> Warped:
-    """One person's photos (n, 3, C, C) on the wanted mesh; moved: (n, 478) how far each of their points has to go.
+def _carried(own: Appearance, moved: Tensor, target: Tensor, layout: Layout, smaller: int = 1) -> Warped:
+    """One person's photos on the wanted mesh.
 
-    scene: they are the scene's own face, which keeps a mask that it wears
+    moved    (n, 478) how far each of their points has to go
+    smaller  side of the square of a photo's pixels that are averaged to one before
     """
-    photos, bare = (photos, None) if scene else uncover(photos, points)
+    photos, points = own.photos, own.points
+    if smaller > 1:
+        photos, points = F.avg_pool2d(photos, smaller), points / smaller
+    photos, bare = (photos, None) if own.of_scene else uncover(photos, points, own.covered)
     photos, shown = _within(photos, points)
     shown = bare if shown is None else shown if bare is None else shown * bare
     if len(photos) == 1:

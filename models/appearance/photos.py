@@ -1,7 +1,8 @@
 """A person's appearance: aligned crops of photos, and what the face mesh reads in them (ours)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from ..faces.mesh import Face
 from ..files import all_finite
 from ..frames import ARCFACE, Frame, align, crop, five_points, scale, transform_mesh
 from ..pixels import from_bytes, to_bytes
+from .covered import covered
 from .warp import warp
 
 # The frame mini-128 with 16 of its pixels more on each side, four pixels each: room for turned heads and open jaws.
@@ -24,6 +26,7 @@ class Appearance:
     pictures: Tensor  # (n, 3, C, C) uint8 RGB, cut in PORTRAIT
     points: Tensor  # (n, 478, 3) in pixels of the pictures
     blendshapes: Tensor  # (n, 51) 0..1, as read
+    of_scene: bool = False  # the face that is in the scene already, which keeps what it wears
 
     def __post_init__(self):
         n, size = len(self.points), self.pictures.shape[-1]
@@ -44,8 +47,19 @@ class Appearance:
         """(n, 3, C, C) in [-1, 1]"""
         return from_bytes(self.pictures)
 
+    @cached_property
+    def covered(self) -> Tensor:
+        """(n,) bool: is a mask worn over mouth and nose? Looked for once, where it is first asked."""
+        return covered(self.photos, self.points)
+
     def to(self, device: torch.device | str) -> "Appearance":
-        return Appearance(self.pictures.to(device), self.points.to(device), self.blendshapes.to(device))
+        """Itself where it is there already."""
+        if self.pictures.device == torch.device(device):
+            return self
+        there = {name: getattr(self, name).to(device) for name in ("pictures", "points", "blendshapes")}
+        moved = replace(self, **there)
+        vars(moved)["covered"] = self.covered.to(device)
+        return moved
 
 
 def photograph(pictures: Sequence[Tensor], faces: Sequence[Face]) -> Appearance:

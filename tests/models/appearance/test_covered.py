@@ -19,8 +19,8 @@ def photos(face_mesh, acted):
 def test_a_mask_is_seen_and_not_carried(photos, cloth):
     for picture, face in photos.values():
         own = photograph([masked(picture, face.points[:, :2], cloth)], [face])
-        assert covered(own.photos, own.points).all()
-        found, shown = uncover(own.photos, own.points)
+        assert own.covered.all() and own.to("cpu") is own
+        found, shown = uncover(own.photos, own.points, own.covered)
         assert not shown[0, [4, *MOUTH[0], 152]].any() and shown[0, [468, 473, 151, 10]].all()
         assert not covered(found, own.points).any()
     assert "mouth and nose seem covered in the identity photo" in warning(torch.tensor([True]))
@@ -30,5 +30,5 @@ def test_no_face_without_a_mask_is_taken_to_wear_one(photos):
     for picture, face in photos.values():
         grey = picture.mean(0, keepdim=True).expand(3, -1, -1)
         own = photograph([picture, grey, picture * 0.6 - 0.4], [face] * 3)
-        assert not covered(own.photos, own.points).any()
-        assert uncover(own.photos, own.points)[1] is None
+        assert not own.covered.any()
+        assert uncover(own.photos, own.points, own.covered)[1] is None

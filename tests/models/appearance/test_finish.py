@@ -5,6 +5,7 @@ import itertools
 
 import pytest
 import torch
+from diffsfsr.evaluation.results.spoiling import masked
 from diffsfsr.models.appearance.bands import blur
 from diffsfsr.models.appearance.finish import Finisher, Wish, can_finish
 from diffsfsr.models.appearance.mouth import Mouth
@@ -177,10 +178,23 @@ def test_a_mask_over_the_face_is_not_its_light(finisher, background, person):
     )
     picture[0, :, nose[1] : chin[1], left[0] : right[0]] = blue
     worn = dataclasses.replace(background, pictures=picture)
-    plain, masked = (
+    plain, covered = (
         finish(finisher, scene, person)[0][:, 300:330, 200:312].mean((1, 2)) for scene in (background, worn)
     )
-    assert (masked[0] - masked[2]) > 0.5 * (plain[0] - plain[2])
+    assert (covered[0] - covered[2]) > 0.5 * (plain[0] - plain[2])
+
+
+def test_a_scenes_own_face_keeps_a_mask_and_a_persons_loses_it(finisher, face_mesh, acted):
+    picture, nose = acted("P001", 0), 4
+    (face,) = face_mesh.find(picture, limit=1)
+    own = photograph([masked(picture, face.points[:, :2])], [face])
+    trust = []
+    for each in (own, dataclasses.replace(own, of_scene=True)):
+        points = own.points / 5  # the frame is so much smaller
+        _, believed, _ = finisher.selfie(points, own.blendshapes, each, own.blendshapes, PORTRAIT.size // 5)
+        x, y = points[0, nose, :2].long().tolist()
+        trust.append(believed[0, 0, y, x].item())
+    assert trust[0] < 0.05 < 0.5 < trust[1]
 
 
 def test_a_beard_stays_one(finisher, background, face_mesh, acted):

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from diffsfsr.models.appearance.photos import PORTRAIT, Appearance
 from diffsfsr.models.codes import Identity
-from diffsfsr.models.identity.file import load_identity, save_identity
+from diffsfsr.models.identity.file import PHOTOS, load_identity, save_identity
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -51,7 +51,7 @@ def test_photos_come_back_bit_for_bit_with_their_people(tmp_path, photographed):
     again = load_identity(path)
     assert torch.equal(again.code, photographed.code) and [len(own.points) for own in again.appearances] == [1, 3]
     for own, wanted in zip(again.appearances, photographed.appearances, strict=True):
-        assert all(torch.equal(getattr(own, name), getattr(wanted, name)) for name in vars(wanted))
+        assert all(torch.equal(getattr(own, name), getattr(wanted, name)) for name in PHOTOS)
 
 
 def test_without_photos_the_file_is_what_it_was_before_there_were_any(tmp_path, identity):
