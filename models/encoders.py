@@ -194,7 +194,12 @@ class Encoders(nn.Module):
         return Expression(self.normalisation.word(self.library, label, variant, intensity), label)
 
     def background(
-        self, pictures: Tensor, choose: str = "largest", mask: Tensor | None = None, without_face: str = STOP
+        self,
+        pictures: Tensor,
+        choose: str = "largest",
+        mask: Tensor | None = None,
+        without_face: str = STOP,
+        known: Callable[[int], list[Face] | None] | None = None,
     ) -> Background:
         """The faces to be replaced, with what is around them.
 
@@ -202,6 +207,7 @@ class Encoders(nn.Module):
         mask          (P, 1, H, W) in 0..1 overrides the face mask; 1 = regenerate
         without_face  for pictures that do not show the face: "stop"; "skip" leaves them out; "pass through" keeps them,
                       with nothing to be replaced in them. NoFace if none does
+        known         as in find()
         """
         found = self.find(
             pictures.__getitem__,
@@ -209,6 +215,7 @@ class Encoders(nn.Module):
             choose,
             "background picture",
             without_face,
+            known,
             follow=True,
             furthest=FURTHEST,
         )

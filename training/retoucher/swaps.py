@@ -15,7 +15,7 @@ from torch import Tensor
 from ...models.appearance.finish import Wish
 from ...models.appearance.photos import Appearance, photograph
 from ...models.codes import Expression
-from ...models.faces.choice import SKIP
+from ...models.faces.choice import NoFace
 from ...models.pipeline import DiffSFSR, Painting
 from ...models.pixels import to_bytes
 from ..data.elsewhere import as_taken_elsewhere
@@ -64,9 +64,11 @@ def write_swaps(sources: list[Path], out: Path, model: DiffSFSR, count: int) -> 
 def make_swap(
     scene: Portrait, person: Portrait, actor: Portrait, model: DiffSFSR, generator: torch.Generator
 ) -> Swap | None:
-    """None where no face is found in the scene, or it has no colours, which planes do not tell."""
-    finisher, background = model.encoders.finisher, model.background(scene.picture, without_face=SKIP)
-    if not len(background.index):
+    """None where the scene's face is turned too far, or has no colours, which planes do not tell."""
+    finisher = model.encoders.finisher
+    try:
+        background = model.encoders.background(scene.picture[None], known=lambda _: [scene.face])
+    except NoFace:
         return None
     kind, intensity, elsewhere = torch.rand(3, generator=generator).tolist()
     neutral = model.encoders.conditioner.neutral

@@ -1,5 +1,7 @@
 """Examples of one person in another one's picture, and what is read of them."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from diffsfsr.models.appearance.composed import PLANES
@@ -33,6 +35,12 @@ def test_only_the_face_differs_from_the_scene(swap):
     apart = (from_bytes(found.planes[:3]) - from_bytes(found.scene)).abs().mean(0)
     edge = from_bytes(found.planes[11])
     assert apart[edge > 0.9].mean() > 0.02 and apart[:8].max() < 0.02
+
+
+def test_nobody_is_put_where_a_face_is_turned_too_far(swap, model):
+    (scene, *others), _ = swap
+    aside = replace(scene, face=replace(scene.face, pose=torch.tensor([75.0, 0, 0])))
+    assert make_swap(aside, *others, model, generator()) is None
 
 
 def test_it_reads_as_the_person_and_as_what_is_wanted(swap, readings):
