@@ -18,21 +18,20 @@ if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
     from comfy.sd import VAE
 
-TIMES = 4  # faces at most that are decoded for a run
-APART = 10  # steps; a face costs about as much as 1.2 of them (docs/speed.md)
+TIMES = 4  # faces at most that are decoded for a run; one at least, halfway
+APART = 10  # steps, of longer runs; a face costs about as much as 1.2 of them (docs/speed.md)
 
 
 def previewing(model: ModelPatcher, vae: VAE | None, steps: int) -> Callable[[int, Tensor, Tensor, int], None]:
     """The sampler's callback: progress at each of the steps, and at some of them the first face as it is by then.
 
-    Nothing is shown where the host is told to show nothing. In short runs, and where the decoder has no room beside the
-    model, which would have to make way in the middle of its work, it is the host's own preview.
+    Nothing is shown where the host is told to show nothing. In a single step, and where the decoder has no room beside
+    the model, which would have to make way in the middle of its work, it is the host's own preview.
     """
-    own, times = latent_preview.prepare_callback(model, steps), min(TIMES, steps // APART)
-    if vae is None or not times or args.preview_method == LatentPreviewMethod.NoPreviews:
+    own, shown = latent_preview.prepare_callback(model, steps), shown_at(steps)
+    if vae is None or not shown or args.preview_method == LatentPreviewMethod.NoPreviews:
         return own
     progress = comfy.utils.ProgressBar(steps)
-    shown = {round(steps * (i + 1) / (times + 1)) for i in range(times)}
 
     def show(step: int, x0: Tensor, x: Tensor, total: int) -> None:
         first = model.model.latent_format.process_out(x0[:1])  # raw latents, as the VAE has them
@@ -50,6 +49,12 @@ def previewing(model: ModelPatcher, vae: VAE | None, steps: int) -> Callable[[in
         progress.update_absolute(step + 1, total, picture)
 
     return show
+
+
+def shown_at(steps: int) -> set[int]:
+    """After which of so many steps a face is decoded, spread evenly; the last one is no preview any more."""
+    times = min(TIMES, max(1, steps // APART), steps - 1)
+    return {round(steps * (i + 1) / (times + 1)) for i in range(times)}
 
 
 def show_result(images: Tensor) -> None:

@@ -41,13 +41,17 @@ def test_the_face_itself_is_shown_a_few_times(host, run, scene, shown, monkeypat
     size = tuple(scene.image.shape[2:0:-1])  # of the result, which comes last and stays
     assert pictures == [(128, 128)] * 2 + [size] and set(range(1, 21)) <= set(progress)
     assert shown("none", paint)[0] == []
-    short = SETTINGS | {"steps": 4}
-    pictures, progress = shown("auto", lambda: run("DiffSFSRSampler", background=scene, appearance=0.0, **short))
-    assert (128, 128) not in pictures and pictures[-1] == size and 4 in progress  # the host's own, then the result
     preview = host.part("nodes.preview")
     monkeypatch.setattr(preview, "has_room", lambda vae, latents: False)
     pictures, progress = shown("auto", paint)
     assert (128, 128) not in pictures and 20 in progress  # the host's own, where the decoder would push the model out
+
+
+@pytest.mark.parametrize(("steps", "at"), [(1, []), (2, [1]), (3, [2]), (4, [2]), (8, [4]), (19, [10])])
+def test_short_runs_show_the_face_halfway(host, steps, at):
+    """No network is asked: which steps are shown is a matter of their number."""
+    preview = host.part("nodes.preview")
+    assert sorted(preview.shown_at(steps)) == at
 
 
 def test_an_upscale_model_works_on_the_painted_face(run, scene):
