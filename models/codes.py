@@ -51,11 +51,8 @@ class Expression:
         _check("expression code", self.code, None, 51)
 
 
-def join_identities(identities: Sequence[Identity]) -> Identity:
-    """Several people as a batch, in order; without photos where one of them has none.
-
-    ValueError where they were read by different recognisers, whose codes mean nothing to each other.
-    """
+def check_readers(identities: Sequence[Identity]) -> None:
+    """ValueError where people were read by different recognisers, whose codes mean nothing to each other."""
     first = identities[0]
     for each in identities:
         if each.recognisers != first.recognisers or each.code.shape[1] != first.code.shape[1]:
@@ -63,6 +60,15 @@ def join_identities(identities: Sequence[Identity]) -> Identity:
                 f"got people read by {', '.join(first.recognisers)} and by {', '.join(each.recognisers)}, want all by "
                 "the same: encode their photos with one checkpoint"
             )
+
+
+def join_identities(identities: Sequence[Identity]) -> Identity:
+    """Several people as a batch, in order; without photos where one of them has none.
+
+    ValueError as of check_readers().
+    """
+    check_readers(identities)
+    first = identities[0]
     all_shown = all(each.appearances for each in identities)
     return Identity(
         torch.cat([each.code.to(first.code) for each in identities]),

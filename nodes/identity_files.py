@@ -6,6 +6,7 @@ from comfy_api.latest import io, ui
 from torch import stack
 
 from ..models.codes import Identity
+from ..models.identity.recognisers import blend
 from .compat import only_known
 from .kept import IDENTITY, LoadCode, SaveCode, file_input, prefix_input
 from .pictures import to_image
@@ -80,7 +81,6 @@ class DiffSFSRBlendIdentity(io.ComfyNode):
             description="Someone between two people. In batches, the first with the first, and so on.",
             **only_known(io.Schema, search_aliases=["mix faces", "average face", "interpolate identity"]),
             inputs=[
-                DiffSFSRType.Input("diffsfsr", tooltip="From Load DiffSFSR."),
                 IdentityType.Input("first", tooltip="One person."),
                 IdentityType.Input("second", tooltip="The other person."),
                 io.Float.Input(
@@ -91,10 +91,17 @@ class DiffSFSRBlendIdentity(io.ComfyNode):
                     step=0.01,
                     tooltip="How much of the second person: 0 is the first alone, 1 the second alone.",
                 ),
+                DiffSFSRType.Input(
+                    "diffsfsr",
+                    optional=True,
+                    tooltip="From Load DiffSFSR; may be left off. Wired, it refuses people who were encoded for another "
+                    "checkpoint.",
+                ),
             ],
             outputs=[IdentityType.Output(id="identity", display_name="IDENTITY", tooltip=WHO)],
         )
 
     @classmethod
-    def execute(cls, diffsfsr: Loaded, first: Identity, second: Identity, share: float) -> io.NodeOutput:
-        return io.NodeOutput(on_cpu(diffsfsr.ready().recognisers.blend(first, second, share)))
+    def execute(cls, first: Identity, second: Identity, share: float, diffsfsr: Loaded | None = None) -> io.NodeOutput:
+        between = blend if diffsfsr is None else diffsfsr.ready().recognisers.blend
+        return io.NodeOutput(on_cpu(between(first, second, share)))

@@ -6,6 +6,7 @@ B batch, n photos, D length of the compound code: one unit vector a recogniser, 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -13,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..appearance.photos import Appearance, morph
-from ..codes import Identity, broadcast
+from ..codes import Identity, broadcast, check_readers
 from ..faces.insightface_pack import PREFIX, PackRecogniser, find_pack
 from ..network.checkpoint import ASSETS
 from .recogniser import Recogniser, compound_code, unit_vectors
@@ -95,17 +96,7 @@ class Recognisers(nn.Module):
         """Someone between two people: `share` of the second, 0..1. In batches, the first with the first, and so on."""
         for which, identity in (("first", first), ("second", second)):
             self.check(identity, f"the {which} identity")
-        sizes, codes = self.sizes, broadcast({"first": first.code, "second": second.code})
-        blended = [
-            merge_photos(torch.cat([one[None] * (1 - share), other[None] * share]), sizes)
-            for one, other in zip(*codes, strict=True)
-        ]
-        appearances = ()
-        if first.appearances and second.appearances:
-            pairs = zip(*(_repeat(each.appearances, len(blended)) for each in (first, second)), strict=True)
-            appearances = tuple(morph(*pair, share) for pair in pairs)
-        photos = first.photos + second.photos
-        return replace(first, code=torch.cat(blended), photos=photos, appearances=appearances)
+        return blend(first, second, share)
 
     def check(self, identity: Identity, what: str = "the identity") -> None:
         """ValueError for an identity that other recognisers have read."""
@@ -114,6 +105,30 @@ class Recognisers(nn.Module):
                 f"{what} was made with {', '.join(identity.recognisers)}, but this checkpoint was trained with "
                 f"{', '.join(self.names)}; encode the photos again with this checkpoint"
             )
+
+
+def blend(first: Identity, second: Identity, share: float) -> Identity:
+    """As of Recognisers, of people whom any recognisers have read, the same ones; ValueError for others."""
+    check_readers((first, second))
+    codes = broadcast({"first": first.code, "second": second.code})
+    sizes = unit_sizes(torch.cat(codes), len(first.recognisers))
+    blended = [
+        merge_photos(torch.cat([one[None] * (1 - share), other[None] * share]), sizes)
+        for one, other in zip(*codes, strict=True)
+    ]
+    appearances = ()
+    if first.appearances and second.appearances:
+        pairs = zip(*(_repeat(each.appearances, len(blended)) for each in (first, second)), strict=True)
+        appearances = tuple(morph(*pair, share) for pair in pairs)
+    photos = first.photos + second.photos
+    return replace(first, code=torch.cat(blended), photos=photos, appearances=appearances)
+
+
+def unit_sizes(codes: Tensor, count: int) -> tuple[int, ...]:
+    """Lengths of so many unit vectors that stand side by side in codes (B, D): squares add up to 1, 2, ... there."""
+    reached = codes.double().square().cumsum(-1)
+    ends = [int((reached - number).abs().sum(0).argmin()) + 1 for number in range(1, count)]
+    return tuple(end - start for start, end in pairwise((0, *ends, codes.shape[-1])))
 
 
 def _repeat(appearances: tuple[Appearance, ...], count: int) -> tuple[Appearance, ...]:

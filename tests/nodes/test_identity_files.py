@@ -109,6 +109,11 @@ def test_blend_goes_from_one_to_the_other(run, diffsfsr, anna, ben):
     both = replace(anna, code=torch.cat([anna.code, ben.code]), appearances=anna.appearances + ben.appearances)
     batch = blend(0.5, first=both)
     torch.testing.assert_close(batch.code, torch.cat([half.code, ben.code]))
+    (alone,) = run(
+        "DiffSFSRBlendIdentity", first=anna, second=ben, share=0.5
+    )  # the identities tell all there is to know
+    assert torch.equal(alone.code, half.code)
+    assert torch.equal(alone.appearances[0].pictures, half.appearances[0].pictures)
 
 
 def test_blend_refuses_codes_of_other_recognisers(run, diffsfsr, anna):
@@ -117,6 +122,8 @@ def test_blend_refuses_codes_of_other_recognisers(run, diffsfsr, anna):
             "DiffSFSRBlendIdentity", diffsfsr=diffsfsr, first=anna, second=replace(anna, recognisers=("another",)),
             share=0.5,
         )  # fmt: skip
+    with pytest.raises(ValueError, match="got people read by .* and by another"):
+        run("DiffSFSRBlendIdentity", first=anna, second=replace(anna, recognisers=("another",)), share=0.5)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from diffsfsr.models.codes import Identity
 from diffsfsr.models.identity.recogniser import Recogniser
-from diffsfsr.models.identity.recognisers import Recognisers, merge_photos, weigh_photos
+from diffsfsr.models.identity.recognisers import Recognisers, blend, merge_photos, unit_sizes, weigh_photos
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +47,17 @@ def test_somebody_between_two_people(recognisers, faces):
     torch.testing.assert_close([part.sum() for part in near[0]], [part.sum() for part in near[1]])
     both = Identity(torch.cat([one.code, other.code]), recognisers.names)
     torch.testing.assert_close(recognisers.blend(both, other, 0.5).code, torch.cat([half.code, other.code]))
+    torch.testing.assert_close(blend(one, other, 0.5).code, half.code, rtol=0, atol=0)  # no recogniser is asked
     with pytest.raises(ValueError, match="second identity was made with c, but this checkpoint was trained with a, b"):
         recognisers.blend(one, Identity(other.code, ("c",)), 0.5)
+    with pytest.raises(ValueError, match="got people read by a, b and by c, want all by the same"):
+        blend(one, Identity(other.code, ("c",)), 0.5)
+
+
+@pytest.mark.parametrize("sizes", [(512,), (192, 192), (12, 5), (512, 128, 3)])
+def test_a_code_tells_how_long_its_vectors_are(sizes, generator):
+    vectors = [F.normalize(torch.randn(2, size, generator=generator), dim=-1) for size in sizes]
+    assert unit_sizes(torch.cat(vectors, -1), len(sizes)) == sizes
 
 
 def test_photos_merge_to_the_mean_direction_of_each_recogniser():
