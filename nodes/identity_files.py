@@ -94,8 +94,8 @@ class DiffSFSRBlendIdentity(io.ComfyNode):
                 DiffSFSRType.Input(
                     "diffsfsr",
                     optional=True,
-                    tooltip="From Load DiffSFSR; may be left off. Wired, it refuses people who were encoded for another "
-                    "checkpoint.",
+                    tooltip="From Load DiffSFSR; may be left off. Wired, it refuses people who were encoded for "
+                    "another checkpoint.",
                 ),
             ],
             outputs=[IdentityType.Output(id="identity", display_name="IDENTITY", tooltip=WHO)],
