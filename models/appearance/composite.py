@@ -27,8 +27,9 @@ from .warp import Warped, region
 YIELDS = (0.0, 0.15, 0.5, 0.9, 1.0, 1.0)
 COLOUR = 0.5  # of its colours a far expression takes away: in a fold's shadow skin is more saturated
 FAR = 0.02  # an expression that moves a point by this part of the face's height is far, for its folds
-# And for the inside of a mouth one that lessens, or increases, its height by this part of its width.
-FAR_INSIDE, FAR_WIDER = 0.06, 0.11
+# And for the inside of a mouth one that lessens, or increases, its height by this part of its width; the latter where
+# the mouth gets narrower by as much: teeth that a smile shows are hidden behind other lips.
+FAR_INSIDE, FAR_WIDER, FAR_NARROWER = 0.06, 0.11, 0.15
 GRAIN = 3  # so many fine bands get the scene's contrast
 GRAINIEST = 1.5  # times the usual
 GAINS = (0.3, 1.8)  # but not more than this is changed
@@ -51,6 +52,7 @@ class Layers:
     painted: Warped | None  # the painter's; without it the scene's own face stands in
     moved: Tensor  # (B, 478) how far the expression moves each point of the photo, parts of the face's height
     opened: Tensor  # (B,) how much wider the mouth is open than in the photo, parts of its width
+    narrowed: Tensor  # (B,) how much narrower it is, parts of its width in the photo
     target: Tensor  # (B, 478, 3) the mesh, crop pixels
 
 
@@ -109,7 +111,7 @@ def compose(layers: Layers, around: Tensor, appearance: float = 1.0) -> Composed
     fold = folds(photo, skin * plain) * (1 - near)
     skin = skin * hairless(scene, skin)
     shown = 1 - bare * dark
-    closed = mouth * _elsewhere(layers.opened)
+    closed = mouth * _elsewhere(layers.opened, layers.narrowed)
     shares = Shares(
         photo=appearance * layers.photo.trust * (1 - closed) * (1 - strands * clear),
         # hair, eyeballs and teeth have no folds
@@ -207,9 +209,10 @@ def _upper(target: Tensor, size: int) -> Tensor:
     return ((above - ABOVE[0]) / (ABOVE[1] - ABOVE[0])).clamp(0, 1)
 
 
-def _elsewhere(opened: Tensor) -> Tensor:
+def _elsewhere(opened: Tensor, narrowed: Tensor) -> Tensor:
     """(B, 1, 1, 1) how much of a mouth's inside is the painter's; teeth that are seen can be seen a little longer."""
-    far = torch.where(opened < 0, (opened / FAR_INSIDE) ** 2, (opened / FAR_WIDER) ** 4)
+    other = (narrowed / FAR_NARROWER).clamp(0, 1) ** 2
+    far = torch.where(opened < 0, (opened / FAR_INSIDE) ** 2, other * (opened / FAR_WIDER) ** 4)
     return 1 - torch.exp(-far).view(-1, 1, 1, 1)
 
 

@@ -25,7 +25,7 @@ from .composite import Layers, beyond, compose, surroundings
 from .covered import uncover
 from .focus import blur_of, blurred
 from .layout import Layout
-from .mouth import Mouth, opened
+from .mouth import Mouth, opened, width
 from .photos import Appearance
 from .retouch import Retoucher
 from .shape import Person, ShapeModel
@@ -159,6 +159,7 @@ class Finisher:
             painted=None if painted is None else self._painted(painted, target, layout),
             moved=moved.amin(0, keepdim=True),
             opened=opened(target) - opened(own.points)[nearest],
+            narrowed=1 - width(target) / width(own.points)[nearest],
             target=target,
         )
         around = surroundings(scene.around, scene.points, target, scene.mask)

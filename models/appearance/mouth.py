@@ -25,6 +25,10 @@ SURE = (0.05, 0.4)  # of an inside that is not known: nothing of it is painted, 
 SHUT = (0.03, 0.07)  # height of the inside, parts of its width: lips that meet have none, from here on they have one
 WIDTHS = (48, 96, 128)
 EDGE = 3  # pixels that a hole takes of the lips
+# Brightness of teeth in portraits, of white: TEETH[0] + TEETH[1] times the skin's. A network paints greyer what it is
+# not sure of, and is corrected by BRIGHTEST at most. Up to GUMS[0] of the skin's brightness nothing is teeth, all is
+# from [1] on.
+TEETH, BRIGHTEST, GUMS = (0.25, 0.8), 1.5, (0.55, 0.95)
 
 
 class Mouth(UNet):
@@ -59,7 +63,8 @@ class Mouth(UNet):
         at = transform(pixel_centres(SIDE, SIDE, pictures).flatten(0, 1), invert(matrix)).unflatten(-2, (SIDE, SIDE))
         seen = resample(torch.cat([pictures, hole, inside], 1), at, 1 / scale(matrix), mode="sharp")
         nose = transform(points[:, NOSE : NOSE + 1], matrix)[:, 0]
-        filled = self.fill(*seen.split((3, 1, 1), 1), nose)
+        given, lost, between = seen.split((3, 1, 1), 1)
+        filled = brightened(self.fill(given, lost, between, nose), lost, between)
         rows, columns = (_stretch((hole > 0).any(axis).any(0).any(0)) for axis in (3, 2))
         at = transform(pixel_centres(size, size, pictures)[rows, columns].flatten(0, 1), matrix)
         at = at.unflatten(-2, (rows.stop - rows.start, columns.stop - columns.start))
@@ -70,11 +75,37 @@ class Mouth(UNet):
         return painted
 
 
+def brightened(mouths: Tensor, hole: Tensor, inside: Tensor) -> Tensor:
+    """Mouths, as of Mouth.fill(), whose teeth are as bright beside the skin as in portraits, in the hole."""
+    light = (mouths + 1).mean(1, keepdim=True) / 2
+    skin = _usual(light, inside.maximum(hole) < 0.01, 0.7).clamp(min=0.02)  # there may be a beard
+    light = light / skin
+    brightest = _usual(light, inside * hole > 0.5, 0.85)
+    gain = ((TEETH[0] / skin + TEETH[1]) / brightest.clamp(min=1e-3)).clamp(1, BRIGHTEST)
+    teeth = hole * inside * smoothstep((light - GUMS[0]) / (GUMS[1] - GUMS[0]))
+    seen = smoothstep((brightest - GUMS[0] / 2) / GUMS[0])  # far open there is more dark than teeth
+    return ((mouths + 1) * (1 + (gain - 1) * teeth * seen) - 1).clamp(-1, 1)
+
+
+def _usual(light: Tensor, part: Tensor, quantile: float) -> Tensor:
+    found = torch.where(part, light, torch.nan).flatten(1).nanquantile(quantile, dim=1)
+    return found.nan_to_num(1.0)[:, None, None, None]
+
+
 def opened(points: Tensor) -> Tensor:
     """(B,) height of the mouth's inside, parts of its width, of meshes (B, 478, 2 or 3)."""
     upper, lower = (points[:, edge[len(edge) // 2], :2] for edge in MOUTH)
     left, right = points[:, MOUTH[0][0], :2], points[:, MOUTH[0][-1], :2]
     return (upper - lower).norm(dim=-1) / (left - right).norm(dim=-1).clamp(min=1e-3)
+
+
+def width(points: Tensor) -> Tensor:
+    """(B,) width of the mouth, parts of the distance between the outer corners of the eyes; points (B, 478, 2 or 3)."""
+    mouth, eyes = (
+        (points[:, left, :2] - points[:, right, :2]).norm(dim=-1)
+        for left, right in ((MOUTH[0][0], MOUTH[0][-1]), (LEFT_EYE[0][0], RIGHT_EYE[0][-1]))
+    )
+    return mouth / eyes.clamp(min=1e-3)
 
 
 def hole_of(unknown: Tensor, zoom: float = 1.0) -> Tensor:

@@ -17,7 +17,7 @@ NOSE = (168, 2)  # bridge and base
 # Shadow of lids and lashes, edge of the lips: pixels nearer to an edge than this are read as near to the photo's edge,
 # and no others are. Parts of the opening's units.
 EYE_EDGE, MOUTH_EDGE = 0.3, 0.03
-EYE_MOVED, MOUTH_MOVED = 0.7, 0.04  # a reading moved this far is half trusted, or less
+EYE_MOVED, MOUTH_MOVED = 2.0, 0.04  # a reading moved this far is half trusted, or less
 WHITE_ROOM = 0.5  # the white of an eye in the photo against that of the target, from which on it is trusted
 EYE_SHUT, EYE_OPEN = 0.25, 0.8  # height between the lids over the iris's radius: an eye that shows nothing, enough
 MOUTH_SHUT, MOUTH_OPEN = 0.03, 0.1  # gap of the lips over the mouth's width: likewise

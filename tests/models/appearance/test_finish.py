@@ -116,6 +116,24 @@ def test_the_painters_crop_fills_a_mouth_that_the_photo_has_shut(finisher, backg
     assert (green - plain).abs().mean() > 1e-3
 
 
+def test_teeth_of_a_smile_stay_in_a_wider_one_and_go_behind_rounded_lips(finisher, background, face_mesh, acted):
+    picture = acted("P009", 1)
+    own = photograph([picture], face_mesh.find(picture, limit=1))
+    jaw, funnel, pucker, left, right = 24, 28, 37, 43, 44
+    smile = own.blendshapes.clone()
+    smile[:, jaw] += 0.25
+    rounded = smile.clone()
+    rounded[:, [left, right]] = 0
+    rounded[:, [funnel, pucker]] = 0.6
+    place, shares = finisher.place(background, 0, background.pictures.__getitem__, Wish()), []
+    for wants in (smile, rounded):
+        target = finisher.target(place, finisher.person(own), wants, Wish())
+        found = finisher.compose(None, place, own, wants, target, 1.0)
+        x, y = target[0, 13, :2].int().tolist()  # middle of the upper lip's lower edge
+        shares.append(found.share[0, 0, y + 6, x])
+    assert shares[0] > 0.5 and shares[1] < 0.1
+
+
 def test_more_detail_is_a_larger_crop_of_the_same(finisher, background, person):
     small, large = (finish(finisher, background, person, detail=detail) for detail in (2, 4))
     assert small.shape[-1] == 256 and large.shape[-1] == 512

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from diffsfsr.models.appearance.bands import blur
-from diffsfsr.models.appearance.mouth import SIDE, Mouth, frames, hole_of
+from diffsfsr.models.appearance.mouth import SIDE, TEETH, Mouth, brightened, frames, hole_of, width
 from diffsfsr.models.appearance.warp import region
 from diffsfsr.models.frames import transform_mesh
 from torch import Tensor
@@ -74,3 +74,22 @@ def test_the_shipped_one_paints_teeth_as_bright_as_those_it_does_not_see(smile, 
     assert (painted[sure].mean() - picture[sure].mean()).abs() < 0.25  # of 2
     fine = [((each - blur(each, 2.0))[sure]).std() for each in (painted, picture)]
     assert fine[0] > 0.4 * fine[1]  # teeth, and no smear
+
+
+def test_only_grey_teeth_are_brightened():
+    """As bright as white, of skin of half of that: grey teeth above, dark below, beside them white ones."""
+    light = torch.full((1, 3, SIDE, SIDE), 0.5)
+    hole = torch.zeros(1, 1, SIDE, SIDE)
+    hole[..., 60:100, 40:120] = 1
+    light[..., 60:90, 40:120], light[..., 90:100, 40:120], light[..., 60:90, 20:40] = 0.45, 0.1, 0.9
+    found = (brightened(light * 2 - 1, hole, hole) + 1) / 2
+    assert torch.allclose(found[..., 60:90, 40:120], torch.tensor(TEETH[0] + TEETH[1] / 2), atol=0.05)
+    changed = (found - light).abs() > 1e-6
+    assert changed[..., 60:90, 40:120].all() and changed.sum() == 3 * 30 * 80
+    again = (brightened(found * 2 - 1, hole, hole) + 1) / 2
+    assert (again - found).abs().max() < 0.05  # they are as they should be
+
+
+def test_a_mouth_is_as_wide_at_any_size_and_turn(smile, turned):
+    points = smile[1]
+    torch.testing.assert_close(width(transform_mesh(points, turned(25) * 1.7)), width(points))

@@ -175,6 +175,15 @@ def test_irises_stay_round_under_closing_lids_and_follow_the_gaze(face):
     assert moved.norm(dim=-1).max() < 0.05
 
 
+def test_eyes_that_open_wide_are_believed(face):
+    target = face.clone()
+    for eye in (LEFT_EYE, RIGHT_EYE):
+        upper, lower = list(eye[0][1:-1]), list(eye[1][1:-1])
+        target[:, upper, 1] -= face[:, lower, 1] - face[:, upper, 1]  # twice as far open
+    eyes = region(target, SIZE, "eyes") > 0.9
+    assert warp(smooth_picture(), face, target, SIZE).trust[eyes].mean() > 0.8
+
+
 def test_trust_falls_where_the_photo_shows_too_little(face):
     photo = smooth_picture()
     straight = warp(photo, face, face, SIZE).trust
