@@ -5,6 +5,7 @@ import copy
 import importlib
 import os
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from uuid import uuid4
@@ -104,6 +105,26 @@ def diffsfsr(host, untrained):
         return host.part("nodes.load").assemble(
             untrained.config, untrained.encoders, untrained.unet.state_dict(), untrained.vae.state_dict()
         )
+
+
+@pytest.fixture(scope="module")
+def write_checkpoint(host, untrained) -> Iterator[Callable[[str], Path]]:
+    """write_checkpoint(name): the untrained one as a file in models/diffsfsr, until the module's end."""
+    written = []
+
+    def write(name: str) -> Path:
+        path = Path(host.folder_paths.models_dir) / "diffsfsr" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        parts = {"unet": untrained.unet, "vae": untrained.vae, "conditioner": untrained.encoders.conditioner}
+        host.part("models.network.checkpoint").save_checkpoint(path, untrained.config, parts, step=1)
+        host.folder_paths.filename_list_cache.clear()
+        written.append(path)
+        return path
+
+    yield write
+    for path in written:
+        path.unlink()
+    host.folder_paths.filename_list_cache.clear()
 
 
 @pytest.fixture(scope="session")

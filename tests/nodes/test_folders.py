@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,18 +15,8 @@ NOBODY = 65534
 
 
 @pytest.fixture(scope="module")
-def checkpoint(host, untrained) -> Iterator[Path]:
-    """In models/diffsfsr."""
-    path = Path(host.folder_paths.models_dir) / "diffsfsr" / "folders.safetensors"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    host.part("models.network.checkpoint").save_checkpoint(
-        path, untrained.config,
-        {"unet": untrained.unet, "vae": untrained.vae, "conditioner": untrained.encoders.conditioner}, step=1,
-    )  # fmt: skip
-    host.folder_paths.filename_list_cache.clear()
-    yield path
-    path.unlink()
-    host.folder_paths.filename_list_cache.clear()
+def checkpoint(write_checkpoint) -> Path:
+    return write_checkpoint("folders.safetensors")
 
 
 @pytest.fixture(scope="module")
