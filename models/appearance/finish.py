@@ -16,8 +16,8 @@ from torch import Tensor
 
 from ..codes import CutOut, Expression, Identity, one_for_each_face
 from ..compositing import FEATHER, feather
-from ..faces.mesh import PRESENCE, ROOM, SIDE, FaceMesh
-from ..frames import crop, nearest, scale
+from ..faces.mesh import PRESENCE, SIDE, FaceMesh, level_frames
+from ..frames import crop, invert, nearest, scale, transform_mesh
 from ..pixels import to_bytes
 from .bands import blur
 from .composed import Composed
@@ -222,16 +222,11 @@ class Finisher:
         """The painter's face on the wanted mesh, None where it shows no face."""
         size = layout.size
         painted = F.interpolate(painted, size=(size, size), mode="bicubic", align_corners=False).clamp(-1, 1)
-        low, high = target[..., :2].amin(1), target[..., :2].amax(1)
-        zoom = SIDE / (ROOM * (high - low).amax(1))  # the mesh's own frame, about the face
-        shift = SIDE / 2 - zoom[:, None] * (low + high) / 2
-        matrix = torch.cat([zoom[:, None, None] * torch.eye(2, device=zoom.device), shift[..., None]], -1)
-        points, _, presence = self.mesh.read(crop(painted, matrix, SIDE))
+        frames = level_frames(target)
+        points, _, presence = self.mesh.read(crop(painted, invert(frames), SIDE))
         if presence[0] < PRESENCE:
             return None
-        flat = (points[..., :2] - shift[:, None]) / zoom[:, None, None]
-        flat = torch.cat([flat, points[..., 2:] / zoom[:, None, None]], -1)
-        return warp(painted, flat, target, size, layout=layout)
+        return warp(painted, transform_mesh(points, frames), target, size, layout=layout)
 
 
 @dataclass(frozen=True)

@@ -304,6 +304,13 @@ def own_frames(points: Tensor) -> Tensor:
     return _framed(turn, (high - low).amax(dim=1), ((turn @ (low + high)[..., None]) / 2)[..., 0])
 
 
+def level_frames(points: Tensor) -> Tensor:
+    """As own_frames(), but level with the picture: for faces that are upright in it."""
+    low, high = points[..., :2].aminmax(dim=1)
+    level = torch.eye(2, device=points.device).expand(len(points), 2, 2)
+    return _framed(level, (high - low).amax(dim=1), (low + high) / 2)
+
+
 def _turned(across: Tensor) -> Tensor:
     """The rotation (n, 2, 2) that takes the x axis to the direction of (n, 2)."""
     x, y = F.normalize(across, dim=1).unbind(1)
