@@ -317,7 +317,7 @@ def test_before_and_after_are_compared_at_the_results_size(page, front):
     front.wait_for_pictures("DiffSFSRSavePortrait")
     page.evaluate("() => window.app.extensionManager.command.execute('Comfy.NewBlankWorkflow')")
     page.wait_for_function("() => !window.app.graph.nodes.some(each => each.type === 'DiffSFSRSavePortrait')")
-    page.evaluate("() => window.app.extensionManager.command.execute('Workspace.NextOpenedWorkflow')")
+    page.evaluate("() => window.app.extensionManager.command.execute('Workspace.PreviousOpenedWorkflow')")
     page.wait_for_function("() => window.app.graph.nodes.some(each => each.type === 'DiffSFSRSavePortrait')")
     page.wait_for_function("() => Object.keys(window.app.nodeOutputs).length")  # which come back after the nodes
     page.evaluate(PRESS, ["DiffSFSRSavePortrait", COMPARE])
