@@ -9,7 +9,7 @@ import csv
 import json
 import os
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,7 +20,7 @@ from typing import Protocol
 import torch
 from accelerate import PartialState
 from accelerate.utils import parse_flag_from_env, reduce
-from torch import nn
+from torch import Tensor, nn
 
 from ..models.network.device import choose_device
 from .data.shards import write_json
@@ -154,6 +154,14 @@ def generator_at(seed: int, position: int) -> torch.Generator:
 def trained(model: nn.Module) -> list[nn.Parameter]:
     """What of a model is trained, and so averaged: all of it, or what was added to it."""
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
+def descend(loss: Tensor, parameters: Iterable[nn.Parameter], optimiser: torch.optim.Optimizer) -> None:
+    """One step of a network, its gradient no longer than 1."""
+    optimiser.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(parameters, 1.0)
+    optimiser.step()
 
 
 @contextmanager

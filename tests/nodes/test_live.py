@@ -63,10 +63,10 @@ def test_faces_that_nobody_asks_for_are_dropped_with_the_networks(host, monkeypa
     studio = host.part("nodes.studio")
 
     async def asked():
-        desk = studio.Studio()
+        desk, began = studio.Studio(), asyncio.get_running_loop().time()
         desk._kept["one"], desk._networks = studio.Kept((), None), "networks"
         await desk.do("other", lambda _: None)
-        assert desk._kept and desk._later.when() > asyncio.get_running_loop().time() + studio.IDLE
+        assert desk._kept and desk._later.when() > began + studio.IDLE
         desk._later.cancel()
         desk.drop_idle()
         assert desk._kept  # not yet

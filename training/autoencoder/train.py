@@ -15,7 +15,7 @@ from ...models.network.checkpoint import fill, read_checkpoint
 from ...models.network.precision import autocast
 from ...models.pixels import from_bytes
 from ..data.stream import ahead
-from ..run import Step, generator_at, resume, save_atomically
+from ..run import Step, descend, generator_at, resume, save_atomically
 from .settings import AutoencoderTraining
 
 
@@ -87,10 +87,7 @@ def train_autoencoder(
         optimiser.param_groups[0]["lr"] = settings.rate * max(0.0, min(1.0, rise, fall))
         with autocast(device, settings.bfloat16):
             loss, error = loss_of(model, x.to(device), noise.to(device), settings.edges, settings.kl)
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
+        descend(loss, model.parameters(), optimiser)
         averaged.step(model.parameters())
         psnr = 10 * math.log10(4 / error.item())
         yield Step(position + settings.batch, psnr, model, {"averaged": averaged, "optimiser": optimiser})

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ...models.network.precision import autocast
 from ...models.pixels import from_bytes
-from ..run import Step, generator_at, resume
+from ..run import Step, descend, generator_at, resume
 from .adversary import Adversary, balance, fooling_loss, teach
 from .settings import DecoderTraining
 
@@ -83,10 +83,7 @@ def refine_decoder(
                 loss = loss + settings.adversary * balance(loss, fooling, y) * fooling
         if mesh is not None:
             loss = loss + settings.acting * acting_loss(y, x, mesh)
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(trained, 1.0)
-        optimiser.step()
+        descend(loss, trained, optimiser)
         teach(adversary, others, (x, wanted), (y, seen), settings.bfloat16)
         psnr = 10 * math.log10(4 / (y.detach() - x).square().mean().item())
         yield Step(position + settings.batch, psnr, model, parts)

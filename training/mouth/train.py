@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator
 
 import torch
-from torch import nn
 
 from ...models.appearance.mouth import Mouth
 from ...models.network.precision import autocast
@@ -12,7 +11,7 @@ from ..data.stream import ahead
 from ..decoder.adversary import Critic, balance, fooling_loss, teach
 from ..retoucher.adversary import Seen
 from ..retoucher.train import opposed_parts, picture_loss, set_pace
-from ..run import Step, generator_at, resume
+from ..run import Step, descend, generator_at, resume
 from .examples import Examples
 from .settings import MouthTraining
 
@@ -43,10 +42,7 @@ def train(
             if position >= alone:
                 fooling = fooling_loss(adversary(y, seen))
                 loss = loss + settings.adversary * balance(loss, fooling, y) * fooling
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
+        descend(loss, model.parameters(), optimiser)
         averaged.step(model.parameters())
         if position >= 0.75 * alone:
             teach(adversary, others, (x, wanted), (y, seen), settings.bfloat16)

@@ -18,7 +18,7 @@ from ...models.network.precision import autocast
 from ...models.pixels import from_bytes
 from ..data.stream import ahead
 from ..decoder.adversary import balance, fooling_loss, teach
-from ..run import Stateful, Step, generator_at, resume
+from ..run import Stateful, Step, descend, generator_at, resume
 from ..settings import Settings
 from .adversary import IN_FACES, SMALLER, Adversaries, Seen
 from .examples import Examples
@@ -183,10 +183,7 @@ def train(
                 windows, small = faces.views
                 found = adversaries.windows(*windows) + adversaries.faces(*small)
                 loss = loss + opposed(faces.loss, faces.made, found)
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
+        descend(loss, model.parameters(), optimiser)
         averaged.step(model.parameters())
         if position >= 0.75 * alone:
             teach(adversaries.windows, others, (x, wanted), (y, seen), settings.bfloat16)
