@@ -167,12 +167,15 @@ def curves(args: argparse.Namespace) -> None:
 
 def trainings(args: argparse.Namespace) -> None:
     from ..evaluation.judges.networks import Judges
-    from ..evaluation.results import curves, trainings
+    from ..evaluation.results import trainings
     from ..evaluation.results.fingerprint import fingerprint
+    from ..evaluation.results.tables import write_means
 
     items = trainings.measure(args.checkpoints, Judges.load(), args.out, args.people)
-    curves.write(args.out, "trainings", items, fingerprint(retouched=False))
-    print("\n".join(curves.table(curves.summarise(items))))
+    means = trainings.summarise(items)
+    runs = len(args.checkpoints)
+    write_means(args.out / "trainings.csv", means, f"{fingerprint(retouched=False)}; {len(items) // runs} cases a run")
+    print("\n".join(trainings.table(means)))
 
 
 def hard(args: argparse.Namespace) -> None:

@@ -23,6 +23,13 @@ SCENE = 768  # longer side of the scenes, pixels
 # of each result; judge_likeness is 1 less dlib's distance
 MEASURED = ("judge_likeness", "judge2_cosine", "expression_correlation", "pose_error_deg", "detail", "seams", "seconds")
 
+COMPARED = {  # those that tell what a part is for, in words
+    "judge_likeness": "likeness to dlib (1 less its distance)",
+    "judge2_cosine": "second recogniser's cosine",
+    "expression_correlation": "correlation of the expression read with the one wanted",
+    "pose_error_deg": "head pose, degrees off",
+}
+
 
 @dataclass(frozen=True)
 class Case:

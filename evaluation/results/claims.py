@@ -1,18 +1,14 @@
-"""Which of the paper's claims hold here, in a table of six lines; three follow from curves (ours)."""
+"""Which of the paper's claims hold here, in a table of six lines: what curves and trainings say of them (ours)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .cases import COMPARED
 from .tables import read_means
+from .trainings import LESS
 
 NOT_YET = "not measured yet"
-WORDS = {
-    "judge_likeness": "likeness to dlib (1 less its distance)",
-    "judge2_cosine": "second recogniser's cosine",
-    "expression_correlation": "correlation of the expression read with the one wanted",
-    "pose_error_deg": "head pose, degrees off",
-}
 
 
 @dataclass(frozen=True)
@@ -21,7 +17,7 @@ class Found:
 
     curve: str
     settings: tuple[str, ...]  # the paper's first; empty for all that there are
-    metrics: tuple[str, ...]  # of WORDS, all of which are better if the claim holds
+    metrics: tuple[str, ...]  # of COMPARED, all of which are better if the claim holds
 
     def measured(self, folder: Path) -> tuple[str, str]:
         """The numbers as a sentence, and what follows."""
@@ -36,9 +32,36 @@ class Found:
             row = [values[setting, metric] for setting in settings]
             sign = -1 if metric == "pose_error_deg" else 1
             better.append(all(sign * row[0] > sign * other for other in row[1:]))
-            parts.append(f"{WORDS[metric]} {' / '.join(f'{value:.3f}' for value in row)}")
+            parts.append(f"{COMPARED[metric]} {' / '.join(f'{value:.3f}' for value in row)}")
         verdict = "yes" if all(better) else "in part" if any(better) else "no"
         return f"{' / '.join(settings)}: {'; '.join(parts)}", verdict
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What trainings say of a claim: the first run against those without what it is about."""
+
+    without: tuple[str, ...]  # runs
+    metrics: tuple[str, ...]  # of COMPARED
+
+    def measured(self, folder: Path) -> tuple[str, str]:
+        """The differences as a sentence, and what follows where their intervals leave 0 out."""
+        path = folder / "trainings.csv"
+        means = read_means(path)[0] if path.is_file() else []
+        apart = {(m.column.split(LESS)[0], m.metric): m for m in means if LESS in m.column}
+        if not {run for run, _ in apart}.issuperset(self.without):
+            return f"Trained without: {NOT_YET}", NOT_YET
+        lines, worse = [], []
+        for run in self.without:
+            found = [(metric, apart[run, metric]) for metric in self.metrics]
+            words = (f"{COMPARED[name]} {m.mean:+.3f} ({m.low:+.3f} to {m.high:+.3f})" for name, m in found)
+            lines.append(f"trained on with {run}: {', '.join(words)}")
+            worse += [m.low > 0 if name == "pose_error_deg" else m.high < 0 for name, m in found]
+            worse += [None for name, m in found if (m.high < 0 if name == "pose_error_deg" else m.low > 0)]
+        verdict = (
+            "yes" if all(worse) else "no" if None in worse else "in part" if any(worse) else "no difference to tell"
+        )
+        return "; ".join(lines), verdict
 
 
 @dataclass(frozen=True)
@@ -47,15 +70,18 @@ class Claim:
     here: str  # what is known without a curve
     found: Found | None = None
     holds: str = ""  # where no curve decides; else added to what it says
+    trained: Trained | None = None
 
 
+LIKENESS = "judge_likeness", "judge2_cosine"
+ALL_FOUR = *LIKENESS, "expression_correlation", "pose_error_deg"
 CLAIMS = (
     Claim(
         "a compound identity code is stronger than each recogniser alone",
         "Reading test people: .970 of pairs right against .964 and .967 (colour), TAR .844 against .806 and .782; "
         "on grey photos one alone is more accurate, .976 against .973. As a condition, the other half left empty: ",
-        Found("identities", (), ("judge_likeness", "judge2_cosine")),
-        "; untrained without",
+        Found("identities", (), LIKENESS),
+        trained=Trained(("resnet-face alone", "resnet-inner alone"), LIKENESS),
     ),
     Claim(
         "delicate expression codes show what coarse ones cannot",
@@ -71,17 +97,13 @@ CLAIMS = (
     Claim(
         "a background given to the network is better than one blended in while sampling",
         "Weights that know it given: ",
-        Found(
-            "backgrounds",
-            ("given", "blended"),
-            ("judge_likeness", "judge2_cosine", "expression_correlation", "pose_error_deg"),
-        ),
-        "; untrained without",
+        Found("backgrounds", ("given", "blended"), ALL_FOUR),
+        trained=Trained(("the background blended in",), ALL_FOUR),
     ),
     Claim(
         "an identity is learned better from another photo of the person than from the same",
-        "Half of the training's pictures have it from another photo where there is one; no training was run otherwise",
-        holds="not measured: needs a training",
+        "Half of the training's pictures have it from another photo where there is one; ",
+        trained=Trained(("the same photo",), LIKENESS),
     ),
     Claim(
         "one model that swaps and reenacts at once beats methods that do one of them",
@@ -93,9 +115,13 @@ CLAIMS = (
 
 
 def claims(folder: Path, rows: Sequence[Claim] = CLAIMS) -> Iterator[str]:
-    """Lines of a table; folder: with the CSVs of curves"""
+    """Lines of a table; folder: with the CSVs of curves and trainings"""
     yield "| claim | measured here | holds |\n|---|---|---|"
     for row in rows:
-        said, verdict = row.found.measured(folder) if row.found else ("", "")
-        extra = row.holds if verdict != NOT_YET else ""
-        yield f"| {row.paper} | {row.here}{said} | {verdict}{extra} |"
+        said, verdicts = [], [row.holds] if row.holds else []
+        for what, how in ((row.found, "{}"), (row.trained, "{}, by trainings" if row.found else "{}")):
+            if what:
+                sentence, verdict = what.measured(folder)
+                said.append(sentence)
+                verdicts.append(how.format(verdict))
+        yield f"| {row.paper} | {row.here}{'. '.join(said)} | {'; '.join(verdicts)} |"

@@ -17,7 +17,7 @@ from .curves import WAYS, choice, table
 from .fingerprint import fingerprint
 from .hard import table as cases_table
 from .tables import REALISM, Mean, grid, markdown, read_means
-from .trainings import TRAININGS
+from .trainings import table as trainings_table
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 BLOCK = re.compile(r"(<!-- made of (?P<what>[\w/]+): (?P<how>\w+) -->\n)(?P<old>.*?)(<!-- end -->)", re.DOTALL)
@@ -156,7 +156,7 @@ def whole(means: list[Mean], _: str) -> Iterator[str]:
 
 def curve(means: list[Mean], what: str) -> Iterator[str]:
     """A curve's settings, and what follows for the default."""
-    of = (WAYS | ABLATIONS | {"trainings": TRAININGS})[Path(what).name]
+    of = (WAYS | ABLATIONS)[Path(what).name]
     yield f"**{of.title[0].upper()}{of.title[1:]}**\n"
     yield from table(means)
     if said := choice(of, means):
@@ -168,7 +168,12 @@ def cases(means: list[Mean], _: str) -> Iterator[str]:
     yield from cases_table(means)
 
 
+def trainings(means: list[Mean], _: str) -> Iterator[str]:
+    """One training a line."""
+    yield from trainings_table(means)
+
+
 HOW: dict[str, Callable[[list[Mean], str], Iterator[str]]] = {
     "methods": methods, "marks": marks, "whole": whole, "curve": curve,
-    "cases": cases,
+    "cases": cases, "trainings": trainings,
 }  # fmt: skip

@@ -2,22 +2,25 @@
 
 What the paper says of its training is asked of networks that were trained with and without it, on as many pictures,
 with the same draws. Each paints the same cases alone, without a photo's pixels; a column is named as the run's folder.
-A network that is not given the background has it blended in at each step instead, outside of the mask.
+A network that is not given the background has it blended in at each step instead, outside of the mask. The first run is
+the one that the others are compared with, case by case.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ...models.pipeline import DiffSFSR
 from ...training.progress import shown
 from ..judges.networks import Judges
-from .ablations import FEW, sampled
-from .cases import Case, Cast, Drawn
-from .curves import Cases, Curve
+from .ablations import sampled
+from .cases import COMPARED, Case, Cast, Drawn
+from .curves import Cases
+from .curves import summarise as means_of
 from .evaluate import weights_of
+from .tables import Mean, grid, interval
 
 LABELS = ("joy", "anger", "surprise", "sadness")
-TRAININGS = Curve(f"trainings that went on from one checkpoint, appearance 0, {FEW} steps", draw=None)
+LESS = " less "  # between the names of two runs: a column of differences
 
 
 def measure(checkpoints: Sequence[Path], judges: Judges, out: Path, people: int) -> list[dict]:
@@ -45,3 +48,38 @@ def draw(model: DiffSFSR, case: Case, name: str) -> Drawn:
     """As the network was trained: what it is not given is blended in."""
     planes = model.planes(case.background)
     return Drawn(name, *sampled(model, case, planes, blend="background" not in planes))
+
+
+def summarise(items: list[dict]) -> list[Mean]:
+    """Means of each run, then of what each differs by from the first, with their intervals over people."""
+    found: dict[str, dict[str, dict]] = {}
+    for item in items:
+        (values,) = item["settings"]
+        found.setdefault(values["setting"], {})[item["case"]] = values | {"person": item["person"]}
+    means, (first, *others) = means_of(items), found
+    for run in others:
+        for metric in COMPARED:
+            pairs = [(found[first][case], theirs) for case, theirs in found[run].items() if case in found[first]]
+            apart = [
+                (own["person"], theirs[metric] - own[metric])
+                for own, theirs in pairs
+                if None not in (own[metric], theirs[metric])
+            ]
+            numbers = (round(x, 4) for x in interval(*zip(*apart, strict=True)))
+            means.append(Mean(f"{run}{LESS}{first}", metric, *numbers, len(apart)))
+    return means
+
+
+def table(means: list[Mean]) -> Iterator[str]:
+    """A run a line: its means, and what it differs by from the first."""
+    values = {(mean.column, mean.metric): mean for mean in means}
+    runs = [column for column in dict.fromkeys(mean.column for mean in means) if LESS not in column]
+    rows = []
+    for run in runs:
+        cells = []
+        for metric in COMPARED:
+            apart = values.get((f"{run}{LESS}{runs[0]}", metric))
+            more = "" if apart is None else f", {apart.mean:+.3f} ({apart.low:+.3f} to {apart.high:+.3f})"
+            cells.append(f"{values[run, metric].mean:.3f}{more}")
+        rows.append([run, *cells])
+    yield from grid(["training", *COMPARED.values()], rows)

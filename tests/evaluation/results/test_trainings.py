@@ -7,7 +7,7 @@ import pytest
 import torch
 from diffsfsr.evaluation.results.ablations import sampled
 from diffsfsr.evaluation.results.cases import MEASURED, Cast
-from diffsfsr.evaluation.results.trainings import LABELS, draw, measure
+from diffsfsr.evaluation.results.trainings import LABELS, draw, measure, summarise, table
 from diffsfsr.models.conditions import Conditioner
 from diffsfsr.models.network.checkpoint import save_checkpoint
 from diffsfsr.models.network.denoiser import Denoiser
@@ -51,3 +51,19 @@ def test_all_runs_draw_the_same_cases_once(runs, judges, tmp_path):
 def test_two_runs_of_one_name_are_refused(runs, judges, tmp_path):
     with pytest.raises(ValueError, match="two runs of one name"):
         measure([runs[0], runs[0]], judges, tmp_path, 1)
+
+
+def test_runs_are_compared_case_by_case():
+    """However much cases differ, what a run differs by is seen; a case that only one has drawn is left out."""
+    items = [
+        {"case": f"{who} {word}", "person": who, "settings": [{"setting": run} | dict.fromkeys(MEASURED, base + apart)]}
+        for run, apart in (("first", 0.0), ("other", -0.01))
+        for who, base in (("anna", 0.2), ("ben", 0.9))
+        for word in ("joy", "anger")
+        if (run, who, word) != ("other", "ben", "anger")
+    ]
+    means = {(mean.column, mean.metric): mean for mean in summarise(items)}
+    apart = means["other less first", "judge2_cosine"]
+    assert apart.results == 3 and apart.mean == apart.low == apart.high == -0.01
+    assert means["other", "judge2_cosine"].mean == pytest.approx((0.19 + 0.19 + 0.89) / 3, abs=1e-4)
+    assert "| other | 0.423, -0.010 (-0.010 to -0.010) |" in list(table(list(means.values())))[-1]
