@@ -90,10 +90,10 @@ def test_with_whole_faces_it_is_resumed_as_uninterrupted(examples, swaps, model)
 
 def test_what_is_known_of_whole_faces_is_learned(examples, swaps, model):
     readings = Readings(model.encoders.mesh, model.encoders.recognisers)
-    settings = replace(SHORT, steps=8, alone=8, faces=1, rate=2e-2, likeness=50.0, acting=0.0, staying=0.0)
+    settings = replace(SHORT, steps=12, alone=12, faces=1, rate=2e-2, likeness=50.0, acting=0.0, staying=0.0)
     network, adversaries, see = fresh()
     batch = draw(examples, Swaps(swaps), settings, 0)
     before = whole_faces(network, batch, readings, see, settings, 0).loss.item()
     for step in train(settings, network, adversaries, see, examples, Swaps(swaps), readings):
         assert math.isfinite(step.value)
-    assert whole_faces(network, batch, readings, see, settings, 0).loss.item() < 0.985 * before
+    assert whole_faces(network, batch, readings, see, settings, 0).loss.item() < 0.9 * before
