@@ -25,10 +25,15 @@ SURE = (0.05, 0.4)  # of an inside that is not known: nothing of it is painted, 
 SHUT = (0.03, 0.07)  # height of the inside, parts of its width: lips that meet have none, from here on they have one
 WIDTHS = (48, 96, 128)
 EDGE = 3  # pixels that a hole takes of the lips
-# Brightness of teeth in portraits, of white: TEETH[0] + TEETH[1] times the skin's. A network paints greyer what it is
-# not sure of, and is corrected by BRIGHTEST at most. Up to GUMS[0] of the skin's brightness nothing is teeth, all is
-# from [1] on.
-TEETH, BRIGHTEST, GUMS = (0.25, 0.8), 1.5, (0.55, 0.95)
+# Brightness of teeth in portraits, of white: TEETH[0] + TEETH[1] times the skin's, and at most MOST times it. A
+# network paints greyer what it is not sure of, and brighter by far in the dark, which it has not seen: teeth are
+# brightened by BRIGHTEST at most, and darkened from EXCESS times as bright on. Up to GUMS[0] of the skin's brightness
+# nothing is teeth, from [1] on all is.
+TEETH, MOST, BRIGHTEST, EXCESS, GUMS = (0.25, 0.8), 1.5, 1.5, 1.1, (0.55, 0.95)
+TINT, COLOURED = (
+    (0.95, 1.02, 1.05),
+    0.2,
+)  # of teeth, of the skin's; logarithm from which on another one is another light's
 
 
 class Mouth(UNet):
@@ -76,15 +81,25 @@ class Mouth(UNet):
 
 
 def brightened(mouths: Tensor, hole: Tensor, inside: Tensor) -> Tensor:
-    """Mouths, as of Mouth.fill(), whose teeth are as bright beside the skin as in portraits, in the hole."""
+    """Mouths, as of Mouth.fill(), whose teeth, in the hole, are beside the skin what they are in portraits."""
     light = (mouths + 1).mean(1, keepdim=True) / 2
-    skin = _usual(light, inside.maximum(hole) < 0.01, 0.7).clamp(min=0.02)  # there may be a beard
+    around = inside.maximum(hole) < 0.01
+    skin = _usual(light, around, 0.7).clamp(min=0.02)  # there may be a beard
     light = light / skin
     brightest = _usual(light, inside * hole > 0.5, 0.85)
-    gain = ((TEETH[0] / skin + TEETH[1]) / brightest.clamp(min=1e-3)).clamp(1, BRIGHTEST)
+    gain = (TEETH[0] / skin + TEETH[1]).clamp(max=MOST) / brightest.clamp(min=1e-3)
+    gain = torch.where(gain < 1, (EXCESS * gain).clamp(max=1), gain.clamp(max=BRIGHTEST))
     teeth = hole * inside * smoothstep((light - GUMS[0]) / (GUMS[1] - GUMS[0]))
     seen = smoothstep((brightest - GUMS[0] / 2) / GUMS[0])  # far open there is more dark than teeth
-    return ((mouths + 1) * (1 + (gain - 1) * teeth * seen) - 1).clamp(-1, 1)
+    away = (_tint(mouths, teeth) / (_tint(mouths, around) * mouths.new_tensor(TINT)[:, None, None])).log()
+    change = gain * (-F.softshrink(away, COLOURED)).exp() - 1
+    return ((mouths + 1) * (1 + change * teeth * seen) - 1).clamp(-1, 1)
+
+
+def _tint(mouths: Tensor, part: Tensor) -> Tensor:
+    """(B, 3, 1, 1) colour of a part, of its brightness."""
+    colour = ((mouths + 1) * part).sum((2, 3), keepdim=True) + 1e-3
+    return colour / colour.mean(1, keepdim=True)
 
 
 def _usual(light: Tensor, part: Tensor, quantile: float) -> Tensor:

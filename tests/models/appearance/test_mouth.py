@@ -93,3 +93,14 @@ def test_only_grey_teeth_are_brightened():
 def test_a_mouth_is_as_wide_at_any_size_and_turn(smile, turned):
     points = smile[1]
     torch.testing.assert_close(width(transform_mesh(points, turned(25) * 1.7)), width(points))
+
+
+def test_teeth_do_not_glow_in_the_dark():
+    """White teeth, where skin is dark and orange: no brighter beside it than in portraits, and orange, too."""
+    skin = torch.tensor([0.2, 0.08, 0.03])[:, None, None]
+    hole = torch.zeros(1, 1, SIDE, SIDE)
+    hole[..., 60:90, 40:120] = 1
+    found = (brightened(torch.lerp(skin, torch.tensor(0.5), hole) * 2 - 1, hole, hole) + 1) / 2
+    teeth, beside = found[0, :, 75, 80], skin[:, 0, 0]
+    assert teeth.mean() < 1.8 * beside.mean() and teeth[0] > 2 * teeth[2]
+    assert torch.allclose(found[0, :, 10, 10], beside)
