@@ -43,7 +43,7 @@ def add(commands: Commands) -> None:
     sub = commands.add(trainings, "what networks paint that were trained in different ways; run it again to go on")
     sub.add_argument("checkpoints", type=Path, nargs="+", metavar="RUN/mini.safetensors", help="what `train denoiser` "
                      "wrote; the table has the names of the folders")  # fmt: skip
-    sub.add_argument("--out", type=Path, default=Path("output/curves"))
+    sub.add_argument("--out", type=Path, default=Path("output/curves"), help="folder for what is measured")
     sub.add_argument("--people", type=int, default=10, help="of openpeople, four results each of every run")
 
     sub = commands.add(hard, "twelve pairs that are hard on purpose, of synthetic people: a sheet, and what judges say")

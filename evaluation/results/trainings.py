@@ -9,6 +9,7 @@ the one that the others are compared with, case by case.
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ...models.network.checkpoint import read_config
 from ...models.pipeline import DiffSFSR
 from ...training.progress import shown
 from ..judges.networks import Judges
@@ -26,8 +27,14 @@ LESS = " less "  # between the names of two runs: a column of differences
 def measure(checkpoints: Sequence[Path], judges: Judges, out: Path, people: int) -> list[dict]:
     """Items as curves.measure has them, a run and a case each; what is in out/RUN.jsonl already is not drawn again.
 
-    checkpoints  that `train denoiser` wrote, RUN/mini.safetensors; ValueError where two runs have one name
+    checkpoints  that `train denoiser` wrote, RUN/mini.safetensors; ValueError where two runs have one name, or one
+                 is no checkpoint
+    people       of openpeople, 1 or more
     """
+    if people < 1:
+        raise ValueError(f"got {people} people, want 1 or more")
+    for path in checkpoints:
+        read_config(path)
     runs = {path.absolute().parent.name: path for path in checkpoints}
     if len(runs) < len(checkpoints):
         raise ValueError(f"got two runs of one name in {', '.join(map(str, checkpoints))}; rename a folder")

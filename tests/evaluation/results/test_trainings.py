@@ -9,7 +9,7 @@ from diffsfsr.evaluation.results.ablations import sampled
 from diffsfsr.evaluation.results.cases import MEASURED, Cast
 from diffsfsr.evaluation.results.trainings import LABELS, draw, measure, summarise, table
 from diffsfsr.models.conditions import Conditioner
-from diffsfsr.models.network.checkpoint import save_checkpoint
+from diffsfsr.models.network.checkpoint import ASSETS, save_checkpoint
 from diffsfsr.models.network.denoiser import Denoiser
 from diffsfsr.models.pipeline import DiffSFSR
 
@@ -48,7 +48,12 @@ def test_all_runs_draw_the_same_cases_once(runs, judges, tmp_path):
     assert all(item["settings"][0].keys() == {"setting", *MEASURED} for item in items)
 
 
-def test_two_runs_of_one_name_are_refused(runs, judges, tmp_path):
+def test_what_cannot_be_compared_is_refused_before_anything_is_drawn(runs, judges, tmp_path):
+    with pytest.raises(ValueError, match="mouth.safetensors"):
+        measure([runs[0], ASSETS / "mouth.safetensors"], judges, tmp_path, 1)
+    with pytest.raises(ValueError, match="got 0 people"):
+        measure(runs, judges, tmp_path, 0)
+    assert not list(tmp_path.iterdir())
     with pytest.raises(ValueError, match="two runs of one name"):
         measure([runs[0], runs[0]], judges, tmp_path, 1)
 
