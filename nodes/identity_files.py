@@ -10,6 +10,7 @@ from ..models.identity.recognisers import blend
 from .compat import only_known
 from .kept import IDENTITY, LoadCode, SaveCode, file_input, prefix_input
 from .pictures import to_image
+from .progress import warn
 from .wires import CATEGORY, DiffSFSRType, IdentityType, Loaded, on_cpu
 
 WHO = "Who the face is to be."
@@ -103,5 +104,7 @@ class DiffSFSRBlendIdentity(io.ComfyNode):
 
     @classmethod
     def execute(cls, first: Identity, second: Identity, share: float, diffsfsr: Loaded | None = None) -> io.NodeOutput:
-        between = blend if diffsfsr is None else diffsfsr.ready().recognisers.blend
-        return io.NodeOutput(on_cpu(between(first, second, share)))
+        between = (blend if diffsfsr is None else diffsfsr.ready().recognisers.blend)(first, second, share)
+        if not between.appearances and (first.appearances or second.appearances):
+            warn("one of the two was kept without photos, so the face between them gets no photo's pixels")
+        return io.NodeOutput(on_cpu(between))

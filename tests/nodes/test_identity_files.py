@@ -116,6 +116,14 @@ def test_blend_goes_from_one_to_the_other(run, diffsfsr, anna, ben):
     assert torch.equal(alone.appearances[0].pictures, half.appearances[0].pictures)
 
 
+def test_blend_says_that_photos_are_missing(run, anna, ben, caplog):
+    for first, second, told in ((anna, ben, 0), (replace(anna, appearances=()), ben, 1)):
+        caplog.clear()
+        (between,) = run("DiffSFSRBlendIdentity", first=first, second=second, share=0.5)
+        assert bool(between.appearances) != bool(told)
+        assert sum("kept without photos" in each.message for each in caplog.records) == told
+
+
 def test_blend_refuses_codes_of_other_recognisers(run, diffsfsr, anna):
     with pytest.raises(ValueError, match="the second identity was made with another"):
         run(
