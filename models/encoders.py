@@ -234,9 +234,10 @@ class Encoders(nn.Module):
     def masked_crop(self, background: CutOut) -> Tensor:
         """(N, 3, S, S) in [-1, 1]: the crop without the face, or with its light alone, as the checkpoint has it."""
         given, mask = background.crop, background.mask
-        worn = covered(given, background.points)
-        bare, _ = uncover(given, background.points, worn)  # what falls on cloth is no light of skin
-        return remove_face(given, mask, light_on_face(bare, mask) if self.config.keeps_light else 0.0)
+        if not self.config.keeps_light:
+            return remove_face(given, mask)
+        bare, _ = uncover(given, background.points, covered(given, background.points))  # cloth has no light of skin
+        return remove_face(given, mask, light_on_face(bare, mask))
 
     def planes(
         self,

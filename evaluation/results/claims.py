@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .cases import COMPARED
 from .tables import read_means
-from .trainings import LESS
+from .trainings import LESS, difference
 
 NOT_YET = "not measured yet"
 
@@ -54,7 +54,7 @@ class Trained:
         lines, worse, better = [], [], []
         for run in self.without:
             found = {metric: apart[run, metric] for metric in self.metrics}
-            words = (f"{COMPARED[name]} {m.mean:+.3f} ({m.low:+.3f} to {m.high:+.3f})" for name, m in found.items())
+            words = (f"{COMPARED[name]} {difference(m)}" for name, m in found.items())
             lines.append(f"trained on with {run}: {', '.join(words)}")
             for name, mean in found.items():
                 less, more = mean.high < 0, mean.low > 0

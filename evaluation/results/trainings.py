@@ -77,6 +77,11 @@ def summarise(items: list[dict]) -> list[Mean]:
     return means
 
 
+def difference(mean: Mean) -> str:
+    """As it is shown, with its sign and its interval."""
+    return f"{mean.mean:+.3f} ({mean.low:+.3f} to {mean.high:+.3f})"
+
+
 def table(means: list[Mean]) -> Iterator[str]:
     """A run a line: its means, and what it differs by from the first."""
     values = {(mean.column, mean.metric): mean for mean in means}
@@ -86,7 +91,7 @@ def table(means: list[Mean]) -> Iterator[str]:
         cells = []
         for metric in COMPARED:
             apart = values.get((f"{run}{LESS}{runs[0]}", metric))
-            more = "" if apart is None else f", {apart.mean:+.3f} ({apart.low:+.3f} to {apart.high:+.3f})"
+            more = "" if apart is None else f", {difference(apart)}"
             cells.append(f"{values[run, metric].mean:.3f}{more}")
         rows.append([run, *cells])
     yield from grid(["training", *COMPARED.values()], rows)

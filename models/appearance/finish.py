@@ -152,14 +152,14 @@ class Finisher:
     ) -> Composed:
         """One face on the wanted mesh, in its surroundings, before it is retouched; all as of finish()."""
         size, moved = scene.around.shape[-1], self._moved(own, wants)
-        layout, nearest = lay_out(target, size), moved.mean(1).argmin()
+        layout, closest = lay_out(target, size), moved.mean(1).argmin()
         layers = Layers(
             photo=_carried(own, moved, target, layout),
             scene=warp(scene.around, scene.points, target, size, layout=layout),
             painted=None if painted is None else self._painted(painted, target, layout),
             moved=moved.amin(0, keepdim=True),
-            opened=opened(target) - opened(own.points)[nearest],
-            narrowed=1 - width(target) / width(own.points)[nearest],
+            opened=opened(target) - opened(own.points)[closest],
+            narrowed=1 - width(target) / width(own.points)[closest],
             target=target,
         )
         around = surroundings(scene.around, scene.points, target, scene.mask)

@@ -30,10 +30,8 @@ EDGE = 3  # pixels that a hole takes of the lips
 # brightened by BRIGHTEST at most, and darkened from EXCESS times as bright on. Up to GUMS[0] of the skin's brightness
 # nothing is teeth, from [1] on all is.
 TEETH, MOST, BRIGHTEST, EXCESS, GUMS = (0.25, 0.8), 1.5, 1.5, 1.1, (0.55, 0.95)
-TINT, COLOURED = (
-    (0.95, 1.02, 1.05),
-    0.2,
-)  # of teeth, of the skin's; logarithm from which on another one is another light's
+# Colour of teeth, of the skin's; from this logarithm on another colour is that of another light.
+TINT, COLOURED = (0.95, 1.02, 1.05), 0.2
 
 
 class Mouth(UNet):
