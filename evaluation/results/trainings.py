@@ -2,8 +2,9 @@
 
 What the paper says of its training is asked of networks that were trained with and without it, on as many pictures,
 with the same draws. Each paints the same cases alone, without a photo's pixels; a column is named as the run's folder.
-A network that is not given the background has it blended in at each step instead, outside of the mask. The first run is
-the one that the others are compared with, case by case.
+A network that is not given the background has it blended in at each step instead, outside of the mask. Runs of one name
+in several folders are one training with several seeds. The first is what the others are compared with, case by case
+and seed by seed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,26 +28,26 @@ LESS = " less "  # between the names of two runs: a column of differences
 def measure(checkpoints: Sequence[Path], judges: Judges, out: Path, people: int) -> list[dict]:
     """Items as curves.measure has them, a run and a case each; what is in out/RUN.jsonl already is not drawn again.
 
-    checkpoints  that `train denoiser` wrote, RUN/mini.safetensors; ValueError where two runs have one name, or one
-                 is no checkpoint
+    checkpoints  that `train denoiser` wrote, RUN/mini.safetensors; with several seeds SEED/RUN/mini.safetensors.
+                 ValueError where two are called the same, or one is no checkpoint
     people       of openpeople, 1 or more
     """
     if people < 1:
         raise ValueError(f"got {people} people, want 1 or more")
     for path in checkpoints:
         read_config(path)
-    runs = {path.absolute().parent.name: path for path in checkpoints}
+    runs = {(path.absolute().parts[-3], path.absolute().parent.name): path for path in checkpoints}
     if len(runs) < len(checkpoints):
         raise ValueError(f"got two runs of one name in {', '.join(map(str, checkpoints))}; rename a folder")
-    out.mkdir(parents=True, exist_ok=True)
     items: list[dict] = []
-    for name, path in runs.items():
+    for (seed, name), path in runs.items():
         cast = Cast(DiffSFSR.load(path), judges)
-        done = Cases(out / f"{name}.jsonl", {"checkpoint": weights_of(cast.model)})
+        (out / seed).mkdir(parents=True, exist_ok=True)
+        done = Cases(out / seed / f"{name}.jsonl", {"checkpoint": weights_of(cast.model)})
         for case in shown(list(cast.cases(people, LABELS)), name):
             if case.name not in done.items:
                 found = {"setting": name} | cast.measure(case, draw(cast.model, case, name))
-                done.add({"case": case.name, "person": case.person, "settings": [found]})
+                done.add({"case": case.name, "person": case.person, "seed": seed, "settings": [found]})
         items += done.items.values()
     return items
 
@@ -58,15 +59,15 @@ def draw(model: DiffSFSR, case: Case, name: str) -> Drawn:
 
 
 def summarise(items: list[dict]) -> list[Mean]:
-    """Means of each run, then of what each differs by from the first, with their intervals over people."""
-    found: dict[str, dict[str, dict]] = {}
+    """Means of each training, then of what each differs by from the first, with their intervals over people."""
+    found: dict[str, dict[tuple[str, str], dict]] = {}
     for item in items:
         (values,) = item["settings"]
-        found.setdefault(values["setting"], {})[item["case"]] = values | {"person": item["person"]}
+        found.setdefault(values["setting"], {})[item["case"], item["seed"]] = values | {"person": item["person"]}
     means, (first, *others) = means_of(items), found
     for run in others:
         for metric in COMPARED:
-            pairs = [(found[first][case], theirs) for case, theirs in found[run].items() if case in found[first]]
+            pairs = [(found[first][key], theirs) for key, theirs in found[run].items() if key in found[first]]
             apart = [
                 (own["person"], theirs[metric] - own[metric])
                 for own, theirs in pairs
@@ -83,7 +84,7 @@ def difference(mean: Mean) -> str:
 
 
 def table(means: list[Mean]) -> Iterator[str]:
-    """A run a line: its means, and what it differs by from the first."""
+    """A training a line: how many results there are, their means, and what they differ by from the first's."""
     values = {(mean.column, mean.metric): mean for mean in means}
     runs = [column for column in dict.fromkeys(mean.column for mean in means) if LESS not in column]
     rows = []
@@ -93,5 +94,5 @@ def table(means: list[Mean]) -> Iterator[str]:
             apart = values.get((f"{run}{LESS}{runs[0]}", metric))
             more = "" if apart is None else f", {difference(apart)}"
             cells.append(f"{values[run, metric].mean:.3f}{more}")
-        rows.append([run, *cells])
-    yield from grid(["training", *COMPARED.values()], rows)
+        rows.append([run, str(values[run, "pose_error_deg"].results), *cells])
+    yield from grid(["training", "results", *COMPARED.values()], rows)

@@ -23,7 +23,7 @@ from .grid import Grid
 from .lora import add_lora, plain
 from .reader import ReaderTraining, is_reader_of, load_reader, train_reader
 from .settings import Training
-from .start import Start, build_model, read_start, with_planes
+from .start import Start, build_model, given, read_start
 from .train import Model, train
 
 
@@ -31,7 +31,7 @@ def begin(run: Run, settings: Training) -> Part:
     """Train denoiser and conditioner; writes <name of the config>.safetensors, ready for ComfyUI."""
     place = run.place
     start = read_start(settings.begin, settings.autoencoder, settings.recogniser, frame_of(run.data)).to(place.device)
-    start = start if settings.planes is None else with_planes(start, settings.planes)
+    start = given(start, settings.planes, settings.face_fill)
     with place.main_process_first():
         encoding = start.encoding(variations=settings.variations, bfloat16=settings.bfloat16)
         data = encoded(run.data, encoding, run.out / "dataset.safetensors")

@@ -37,6 +37,9 @@ class Training(Settings):
     planes: tuple[str, ...] | None = option(
         None, "what the network is given beside the noisy latents (left out: as the weights to start from); selfie and "
         "trust show it a photo of the person", nargs="+", choices=PLANES)  # fmt: skip
+    face_fill: str | None = option(
+        None, "what the background has in place of its face: mid-grey, or the light that fell on it (left out: as the "
+        "weights to start from)", choices=("grey", "light"))  # fmt: skip
     drop_selfie: float = option(0.2, "share of pictures whose person is not shown, independent of the others")
     other_photo: float = option(
         0.5, "chance to take the identity from another photo of the person; always, if rendered"

@@ -120,10 +120,14 @@ def build_model(start: Start, config: Config, data: Dataset, faces: Callable[[],
     return model.train().requires_grad_(True)
 
 
-def with_planes(start: Start, planes: Sequence[str]) -> Start:
-    """The same start for a network that is given other planes (config.PLANES); what is new counts nothing yet."""
-    config, unet = dataclasses.replace(start.config, planes=tuple(planes)), start.unet
-    if unet is not None:
+def given(start: Start, planes: Sequence[str] | None, face_fill: str | None) -> Start:
+    """The same start for a network that is given other planes (config.PLANES), or another fill of the removed face.
+
+    What is new counts nothing yet; None: as it is.
+    """
+    config, unet = start.config, start.unet
+    config = dataclasses.replace(config, planes=tuple(planes or config.planes), face_fill=face_fill or config.face_fill)
+    if unet is not None and planes:
         unet = unet | {"conv_in.weight": widen(unet["conv_in.weight"], start.config, config)}
     return dataclasses.replace(start, config=config, unet=unet)
 

@@ -39,9 +39,9 @@ def test_a_scene_that_is_not_given_is_blended_in(runs, judges):
 
 def test_all_runs_draw_the_same_cases_once(runs, judges, tmp_path):
     items = measure(runs, judges, tmp_path, 1)
-    written = [(tmp_path / f"{run.parent.name}.jsonl").read_text() for run in runs]
+    written = [(tmp_path / run.parts[-3] / f"{run.parent.name}.jsonl").read_text() for run in runs]
     assert measure(runs, judges, tmp_path, 1) == items
-    assert [(tmp_path / f"{run.parent.name}.jsonl").read_text() for run in runs] == written
+    assert [(tmp_path / run.parts[-3] / f"{run.parent.name}.jsonl").read_text() for run in runs] == written
     assert [(item["case"], item["settings"][0]["setting"]) for item in items] == [
         (f"P001 {label}", run.parent.name) for run in runs for label in LABELS
     ]
@@ -58,10 +58,14 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_drawn(runs, judge
         measure([runs[0], runs[0]], judges, tmp_path, 1)
 
 
+def drawn(run: str, value: float) -> dict:
+    return {"setting": run} | dict.fromkeys(MEASURED, value)
+
+
 def test_runs_are_compared_case_by_case():
     """However much cases differ, what a run differs by is seen; a case that only one has drawn is left out."""
     items = [
-        {"case": f"{who} {word}", "person": who, "settings": [{"setting": run} | dict.fromkeys(MEASURED, base + apart)]}
+        {"case": f"{who} {word}", "person": who, "seed": "0", "settings": [drawn(run, base + apart)]}
         for run, apart in (("first", 0.0), ("other", -0.01))
         for who, base in (("anna", 0.2), ("ben", 0.9))
         for word in ("joy", "anger")
@@ -71,4 +75,17 @@ def test_runs_are_compared_case_by_case():
     apart = means["other less first", "judge2_cosine"]
     assert apart.results == 3 and apart.mean == apart.low == apart.high == -0.01
     assert means["other", "judge2_cosine"].mean == pytest.approx((0.19 + 0.19 + 0.89) / 3, abs=1e-4)
-    assert "| other | 0.423, -0.010 (-0.010 to -0.010) |" in list(table(list(means.values())))[-1]
+    assert "| other | 3 | 0.423, -0.010 (-0.010 to -0.010) |" in list(table(list(means.values())))[-1]
+
+
+def test_runs_are_compared_seed_by_seed():
+    """A seed that one of two trainings alone has been through says nothing of what they differ by."""
+    values = {("first", "0"): 0.2, ("first", "1"): 0.6, ("first", "2"): 0.9, ("other", "0"): 0.3, ("other", "1"): 0.7}
+    items = [
+        {"case": "anna joy", "person": "anna", "seed": seed, "settings": [drawn(run, value)]}
+        for (run, seed), value in values.items()
+    ]
+    means = {(mean.column, mean.metric): mean for mean in summarise(items)}
+    apart = means["other less first", "judge_likeness"]
+    assert apart.results == 2 and apart.mean == apart.low == apart.high == pytest.approx(0.1)
+    assert means["first", "judge_likeness"].mean == pytest.approx(1.7 / 3, abs=1e-4)

@@ -11,7 +11,7 @@ from diffsfsr.training.autoencoder.train import load_autoencoder, save_autoencod
 from diffsfsr.training.denoiser.batches import Sampler
 from diffsfsr.training.denoiser.settings import Training
 from diffsfsr.training.denoiser.stable_diffusion import began_as_stable_diffusion
-from diffsfsr.training.denoiser.start import build_model, codes_of, read_start, trained_model, with_planes
+from diffsfsr.training.denoiser.start import build_model, codes_of, given, read_start, trained_model
 from diffsfsr.training.denoiser.train import Model, new_model
 
 
@@ -73,7 +73,7 @@ def test_new_layers_change_no_answer(checkpoint, before, made_up):
 
 
 def test_further_planes_change_no_answer(checkpoint, before, made_up):
-    start = with_planes(read_start(checkpoint, None, None, "mini-128", renew=False), ("mask", "trust", "background"))
+    start = given(read_start(checkpoint, None, None, "mini-128", renew=False), ("mask", "trust", "background"), None)
     model, batch = trained_model(start), Sampler(made_up, Training(batch=6), torch.zeros(51), 0.5).draw(0)
     assert model.config.planes == start.config.planes and model.config.inputs == before.config.inputs + 1
     tokens = before.conditioner(batch.identity, batch.expression, batch.pose, batch.keep)
@@ -81,6 +81,15 @@ def test_further_planes_change_no_answer(checkpoint, before, made_up):
     wanted = before.denoiser(batch.noise, batch.t, Conditions(tokens, planes))
     got = model.denoiser(batch.noise, batch.t, Conditions(tokens, planes | {"trust": torch.rand(batch.mask.shape)}))
     torch.testing.assert_close(got, wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_the_fill_of_the_face_can_be_chosen(checkpoint):
+    """Left out, it stays; the pictures are encoded as the checkpoint will say."""
+    begun = read_start(checkpoint, None, None, "mini-128")
+    assert given(begun, None, None).encoding().light is begun.config.keeps_light is True
+    grey = given(begun, None, "grey")
+    assert grey.config.face_fill == "grey" and not grey.encoding().light and grey.config.planes == begun.config.planes
+    assert all(grey.unet[name] is weight for name, weight in begun.unet.items())
 
 
 @pytest.mark.parametrize("order", (["small", "other"], ["other", "small"]))
