@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Collection
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,6 +80,9 @@ def add(commands: Commands) -> None:
     sub = commands.add(realism, "how far pictures are from photographs, by CLIP's features", computes=False)
     sub.add_argument("results", type=Path, nargs="+", help="folders of pictures with a face")
     sub.add_argument("--real", type=Path, required=True, help="folder of photographs to compare with")
+
+    sub = commands.add(limits, "what photos of the same people reach, and what is read of heads that do not move")
+    sub.add_argument("--people", type=int, default=10, help="of openpeople, and as many heads drawn by chance")
 
     sub = commands.add(truth, "two photos of each test person, one given the other's expression, against the other")
     sub.add_argument("--portraits", type=Path, required=True, help="a folder or .zip of photos, one folder a person")
@@ -261,6 +265,15 @@ def realism(args: argparse.Namespace) -> None:
     from ..evaluation.results.realism import run
 
     run(args.results, args.real)
+
+
+def limits(args: argparse.Namespace) -> None:
+    from ..evaluation.results import unmoved  # which needs what renders heads
+    from ..evaluation.results.limits import Eyes, lines
+
+    eyes = Eyes.load(device_of(args))
+    for line in chain(lines(eyes, args.people), [""], unmoved.table(eyes.judges, eyes.mesh, args.people)):
+        print(line, flush=True)
 
 
 def truth(args: argparse.Namespace) -> None:

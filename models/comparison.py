@@ -20,8 +20,13 @@ def compare(
 ) -> Difference:
     """One face, then the other: identity codes (1, D), blendshapes or expression codes (51,), poses (3,) in degrees."""
     (one, other), (had, has), (stood, stands) = (tuple(x.cpu() for x in pair) for pair in (codes, blendshapes, poses))
-    turn = (stands - stood + 180) % 360 - 180  # -179 and 179 are 2 apart
-    return Difference(float(F.cosine_similarity(one, other)), float((has - had)[MOVING].abs().mean()), turn)
+    likeness, moved = float(F.cosine_similarity(one, other)), float((has - had)[MOVING].abs().mean())
+    return Difference(likeness, moved, turn(stood, stands))
+
+
+def turn(stood: Tensor, stands: Tensor) -> Tensor:
+    """(..., 3) from one pose to another, both (..., 3) in degrees; -180..180, since -179 and 179 are 2 apart"""
+    return (stands - stood + 180) % 360 - 180
 
 
 def correlation(a: Tensor, b: Tensor) -> Tensor:

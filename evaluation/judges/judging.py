@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ...models.codes import Expression
-from ...models.comparison import correlation
+from ...models.comparison import correlation, turn
 from ...models.encoders import Encoders
 from ...models.faces.mesh import BLENDSHAPES, Face
 from ...models.pictures import read_picture
@@ -56,13 +56,12 @@ class Panel:
         distances = (self.gallery - found.identity).norm(dim=-1)
         place = list(self.people).index(who)
         wanted = float(distances[place])
-        turn = (found.pose - before.pose + 180) % 360 - 180
         values = {
             "judge_distance": round(wanted, 4),
             "judge_same": float(wanted < SAME_PERSON),
             "judge_top1": float(int(distances.argmin()) == place),
             "judge_nearer_than_background": float(wanted < (before.identity - found.identity).norm()),
-            "judge_pose_error_deg": round(float(turn.abs().mean()), 3),
+            "judge_pose_error_deg": round(float(turn(before.pose, found.pose).abs().mean()), 3),
         }
         if found.second is not None:
             cosines = torch.stack([person.second for person in self.people.values()]) @ found.second
