@@ -8,6 +8,7 @@ and seed by seed.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 from pathlib import Path
 
 from ...models.network.checkpoint import read_config
@@ -59,13 +60,13 @@ def draw(model: DiffSFSR, case: Case, name: str) -> Drawn:
 
 
 def summarise(items: list[dict]) -> list[Mean]:
-    """Means of each training, then of what each differs by from the first, with their intervals over people."""
+    """Means of each training, then of what each differs by from those before it, with their intervals over people."""
     found: dict[str, dict[tuple[str, str], dict]] = {}
     for item in items:
         (values,) = item["settings"]
         found.setdefault(values["setting"], {})[item["case"], item["seed"]] = values | {"person": item["person"]}
-    means, (first, *others) = means_of(items), found
-    for run in others:
+    means = means_of(items)
+    for first, run in combinations(found, 2):
         for metric in COMPARED:
             pairs = [(found[first][key], theirs) for key, theirs in found[run].items() if key in found[first]]
             apart = [
