@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from comfy_api.latest import io
 from torch import cat
 
-from ..models.appearance.finish import DETAIL, Wish, can_finish, count_faces
+from ..models.appearance.finish import Wish, can_finish, count_faces
 from ..models.codes import Expression, Identity
 from .compat import only_known
 from .conditioning import EXPRESSION_TIP, IDENTITY_TIP
@@ -29,11 +29,12 @@ def wish_inputs() -> list[io.Input]:
         _share("shape", "Whose outline the face has: 0 is that of the background's face, 1 the person's.", **advanced),
         io.Int.Input(
             "detail",
-            default=DETAIL,
-            min=1,
+            default=Wish.detail,
+            min=0,
             max=8,
             optional=True,
-            tooltip="Pixels of the finished face for each that the model paints; a face gets 1024 at most.",
+            tooltip="Pixels of the finished face for each that the model paints; a face gets 1024 at most. 0: as many "
+            "as the picture has, 4 or 8.",
             **only_known(io.Int.Input, advanced=True),
         ),
         _share(

@@ -99,7 +99,7 @@ def test_without_a_painter_the_photo_alone_makes_the_picture(generate, pictures,
     assert 0.01 < (results[0] != results[2]).any(0).float().mean() < 0.5
 
 
-@pytest.mark.parametrize(("name", "value"), [("appearance", 1.5), ("shape", -0.1), ("detail", 0)])
+@pytest.mark.parametrize(("name", "value"), [("appearance", 1.5), ("shape", -0.1), ("detail", -1)])
 def test_wishes_out_of_range_are_told_before_anything_is_read(generate, name, value, capsys):
     assert generate(identity="none.jpg", **{name: value}) == 2
     assert f"got {value} for {name}" in capsys.readouterr().err

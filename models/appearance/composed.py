@@ -1,8 +1,9 @@
 """What a face was composed of, as the network sees it that goes over it (ours). B faces, S side of the crop."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 PLANES = 15  # of Composed.planes()
@@ -25,6 +26,11 @@ class Composed:
         """(B, PLANES, S, S) in [-1, 1], what a Retoucher is given"""
         masks = torch.cat([self.share, self.near, self.edge, self.parts], 1)
         return torch.cat([self.face, self.photo, self.painted, masks * 2 - 1], 1)
+
+    def resized(self, size: int) -> "Composed":
+        """The same in another size."""
+        planes = F.interpolate(self.planes(), size=(size, size), mode="bilinear", align_corners=False, antialias=True)
+        return replace(self.from_planes(planes), colour=self.colour)
 
     @classmethod
     def from_planes(cls, planes: Tensor) -> "Composed":

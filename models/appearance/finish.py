@@ -33,6 +33,8 @@ from .topology import OUTLINE
 from .warp import Warped, lay_out, region, warp, warp_photos
 
 DETAIL = 4  # pixels of the finished crop for each of the frame's
+FINE = 2  # times as many where the picture has more
+MORE = 0.75  # pixels of a crop for each of the picture's, below which it would lose some
 FINER = 2  # pixels of the frame's that the photo is carried at, for the painter, before it is averaged down
 LARGEST = 1024  # side of a finished crop
 CHIN, FOREHEAD = OUTLINE[18], OUTLINE[0]
@@ -47,15 +49,15 @@ class Wish:
 
     appearance: float = 1.0  # 0..1: how much comes from the photo; 0 leaves the painted crop as it is
     shape: float = 1.0  # 0..1: outline of the face, the scene's (0) to the person's (1)
-    detail: int = DETAIL  # pixels for each of the frame's
+    detail: int = 0  # pixels for each of the frame's; 0: as many as the picture has, but DETAIL at least
     retouch: float = 1.0  # 0..1: how far the network goes that comes last; 0 leaves the composed face as it is
 
     def __post_init__(self):
         for name in ("appearance", "shape", "retouch"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"got {getattr(self, name)} for {name}, want 0 to 1")
-        if self.detail < 1:
-            raise ValueError(f"got {self.detail} for detail, want 1 or more pixels for each of the frame's")
+        if self.detail < 0:
+            raise ValueError(f"got {self.detail} for detail, want 1 or more pixels for each of the frame's, or 0")
 
 
 class Finisher:
@@ -100,7 +102,7 @@ class Finisher:
 
     def place(self, background: CutOut, i: int, picture_at: Callable[[int], Tensor], wish: Wish) -> "Place":
         """One of a background's faces at the size of the finished crop; no expression and no person changes it."""
-        detail = min(wish.detail, LARGEST // background.crop.shape[-1])
+        detail = detail_of(background, wish)
         size, device = detail * background.crop.shape[-1], self.neutral.device
         matrix = detail * background.matrix[i : i + 1]
         around = crop(picture_at(int(background.index[i]))[None].to(device), matrix.to(device), size, repeat=True)
@@ -227,6 +229,13 @@ class Finisher:
         if presence[0] < PRESENCE:
             return None
         return warp(painted, transform_mesh(points, frames), target, size, layout=layout)
+
+
+def detail_of(background: CutOut, wish: Wish) -> int:
+    """Pixels of a finished crop for each of the frame's: the same for all faces of a background."""
+    smallest = float(scale(background.matrix).min()) * DETAIL  # the larger a face is, the more it is scaled down
+    wanted = wish.detail or (FINE * DETAIL if smallest < MORE else DETAIL)
+    return min(wanted, LARGEST // background.crop.shape[-1])
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,14 @@ B faces, S side of the crop, a multiple of 16.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .bands import blur, halve, join, split
 from .composed import PLANES, Composed
 from .unet import UNet
 
+SIDE = 512  # of the crops that it was trained on
 # How far skin is the photo's in the second and in the third band: where its expression is far, and where it is near.
 HELD_FAR, HELD_NEAR = (0.6, 0.2), (1.0, 0.6)
 MOUTH_EDGE, MOUTH_COARSE = 3.0, 6.0  # pixels
@@ -25,12 +27,20 @@ class Retoucher(UNet):
     kind, planes = "retoucher", PLANES
 
     def retouch(self, composed: Composed, amount: float = 1.0) -> Tensor:
-        """The composed faces (B, 3, S, S), changed; amount: 0..1. What lies far from all of them is not looked at."""
-        rows, columns = (_stretch((composed.edge > 0).any(axis).any(0).any(0), self.step) for axis in (3, 2))
+        """The composed faces (B, 3, S, S), changed; amount: 0..1. What lies far from all of them is not looked at.
+
+        Larger ones than it was trained on are looked at in that size: their finest details stay.
+        """
+        size = composed.face.shape[-1]
+        small = composed.resized(SIDE) if size > SIDE else composed
+        rows, columns = (_stretch((small.edge > 0).any(axis).any(0).any(0), self.step) for axis in (3, 2))
         part = (..., rows, columns)
-        change = torch.zeros_like(composed.face)
-        change[part] = amount * self(composed.planes()[part])
-        return composed.changed(bounded(change, composed))
+        change = torch.zeros_like(small.face)
+        change[part] = amount * self(small.planes()[part])
+        change = bounded(change, small)
+        if size > SIDE:
+            change = F.interpolate(change, size=(size, size), mode="bilinear", align_corners=False)
+        return composed.changed(change)
 
 
 def bounded(change: Tensor, composed: Composed) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ...models.appearance.finish import Wish
+from ...models.appearance.finish import DETAIL, Wish
 from ...models.appearance.photos import Appearance, photograph
 from ...models.codes import Expression
 from ...models.faces.choice import NoFace
@@ -87,7 +87,7 @@ def make_swap(
     seed = int(torch.randint(2**31, (), generator=generator))
     given = replace(identity, appearances=(own,)), expression, background
     painted = model.paint(*given, Painting(seed=seed), wish=Wish())
-    place = finisher.place(background, 0, background.pictures.__getitem__, Wish())
+    place = finisher.place(background, 0, background.pictures.__getitem__, Wish(detail=DETAIL))
     wanted = finisher.wants(expression.code)
     target = finisher.target(place, finisher.person(own), wanted, Wish())
     composed = finisher.compose(painted, place, own, wanted, target, 1.0)

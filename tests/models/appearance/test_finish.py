@@ -7,7 +7,7 @@ import pytest
 import torch
 from diffsfsr.evaluation.results.spoiling import masked
 from diffsfsr.models.appearance.bands import blur
-from diffsfsr.models.appearance.finish import Finisher, Wish, can_finish
+from diffsfsr.models.appearance.finish import Finisher, Wish, can_finish, detail_of
 from diffsfsr.models.appearance.mouth import Mouth
 from diffsfsr.models.appearance.photos import PORTRAIT, Appearance, morph, photograph
 from diffsfsr.models.appearance.retouch import Retoucher
@@ -141,6 +141,18 @@ def test_more_detail_is_a_larger_crop_of_the_same(finisher, background, person):
     assert (small - shrunk).abs().mean() < 0.02
 
 
+def test_a_face_is_as_fine_as_its_picture(finisher, face_mesh, acted, person):
+    """Of a picture with more pixels than a crop of 4 would keep it is 1024 pixels wide, and so are all faces there."""
+    small, large = cut(face_mesh, acted("P003", 0, 400)), cut(face_mesh, acted("P003", 0, 1800), times=2)
+    assert finish(finisher, small, person).shape[-1] == 512
+    assert finish(finisher, large, person, detail=4).shape[-1] == 512
+    found = finish(finisher, large, person)
+    assert found.shape == (2, 3, 1024, 1024) and torch.equal(*found)
+    mixed = dataclasses.replace(large, matrix=large.matrix * torch.tensor([1.0, 3.0])[:, None, None])
+    assert [detail_of(each, Wish()) for each in (small, large, mixed)] == [4, 8, 8]
+    assert detail_of(large, Wish(detail=3)) == 3
+
+
 def test_codes_alone_cannot_be_finished(person):
     assert can_finish(None) and can_finish(person)
     assert not can_finish(dataclasses.replace(person, appearances=()))
@@ -149,8 +161,8 @@ def test_codes_alone_cannot_be_finished(person):
 def test_what_cannot_be_wished_for_is_named():
     with pytest.raises(ValueError, match="got 1.5 for appearance, want 0 to 1"):
         Wish(appearance=1.5)
-    with pytest.raises(ValueError, match="got 0 for detail"):
-        Wish(detail=0)
+    with pytest.raises(ValueError, match="got -1 for detail"):
+        Wish(detail=-1)
 
 
 def test_a_morph_lies_between(person, face_mesh, acted):

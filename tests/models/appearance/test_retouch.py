@@ -6,7 +6,7 @@ import pytest
 import torch
 from diffsfsr.models.appearance.bands import split
 from diffsfsr.models.appearance.composed import PLANES, Composed
-from diffsfsr.models.appearance.retouch import Retoucher, bounded
+from diffsfsr.models.appearance.retouch import SIDE, Retoucher, bounded
 from diffsfsr.models.files import write_tensors
 
 
@@ -75,6 +75,16 @@ def test_planes_are_what_they_were_made_of(composed):
     again = Composed.from_planes(composed.planes())
     for name, value in vars(composed).items():
         torch.testing.assert_close(getattr(again, name), value)
+
+
+def test_a_large_face_is_changed_as_a_small_one_is(composed, awake):
+    """Looked at in the size that the network was trained on: the change is that size's, and fine details stay."""
+    small = composed.resized(SIDE)
+    large, change = small.resized(2 * SIDE), awake.retouch(small) - small.face
+    found = awake.retouch(large) - large.face
+    wanted = torch.nn.functional.interpolate(change, scale_factor=2, mode="bilinear", align_corners=False)
+    assert found.shape[-1] == 2 * SIDE and wanted.abs().mean() > 1e-3
+    assert (found - wanted).abs().mean() < 0.05 * wanted.abs().mean()
 
 
 def test_the_surroundings_stay(composed, awake):
