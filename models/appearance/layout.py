@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..frames import resample
+from . import eyeballs
 from .openings import eyes, look, mouth, shows, smoothstep
 from .raster import Window, rasterise, signed_areas
 from .topology import LEFT_EYE, MOUTH, OUTLINE, RIGHT_EYE, TRIANGLES, strip
@@ -21,7 +22,7 @@ BROW = (1.0, 1.0, 0.95, 0.85, 0.6, 0.25)
 ON_OUTLINE, ON_FOREHEAD, HALFWAY = 0.3, 0.8, 0.4
 FADE = 0.08  # of the face's height: so far inside of the outline trust is whole
 PHOTO_EDGE = 0.02  # of the photo's shorter side: trust fades towards its border over this width
-DARK = (-0.75, -0.88, -0.88)  # the inside of a mouth without light, RGB
+DARK = (-0.75, -0.88, -0.88)  # the inside of a mouth that the photo does not show, RGB
 JUMP = 1.5  # photo pixels between neighbours, in what they are elsewhere: more than this is a jump
 BEHIND = 0.1  # of the face's height: the seam lies so far behind the face, and hides nothing of it
 SMOOTHINGS = 4  # of the preference for a photo, each over a triangle's width
@@ -88,27 +89,34 @@ class Layout:
         return [shows(here, eyes(source)) * torch.cat(around[:2]), shows(inside, mouth(source)) * around[2]]
 
     def read(self, source: Tensor, trust: Tensor, photo_size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
-        """Which photo pixels the window's pixels read (B, h, w, 2), trust in them and their light (B, 1, h, w)."""
+        """Which photo pixels the window's pixels read (B, h, w, 2), trust in them, and 0..1 how far they show what
+        belongs there, see openings.look(), both (B, 1, h, w).
+        """
         values = torch.cat([extend(source)[..., :2], trust[..., None], torch.ones_like(trust)[..., None]], -1)
         values = self.raster.interpolate(values)
         for (here, pixels, face), there in zip(self.openings, (eyes(source), mouth(source)), strict=True):
             if len(pixels):
-                found, seen, lit = look(here, there, self.raster.centres(pixels), face)
-                values[pixels] = torch.cat([found, (values[pixels, 2] * seen)[:, None], lit[:, None]], 1)
+                found, seen, known = look(here, there, self.raster.centres(pixels), face)
+                values[pixels] = torch.cat([found, (values[pixels, 2] * seen)[:, None], known[:, None]], 1)
         nothing = torch.cat([source[..., :2].mean(1), torch.zeros_like(source[:, 0, :2])], 1)[:, None, None]
         values = self.raster.plane(values, nothing)
         flow = values[..., :2].contiguous()
-        trust, light = values[..., 2].contiguous()[:, None], values[..., 3].contiguous()[:, None]
+        trust, known = values[..., 2].contiguous()[:, None], values[..., 3].contiguous()[:, None]
         height, width = photo_size
         x, y = values[..., 0], values[..., 1]
         room = x.minimum(width - x).minimum(y).minimum(height - y)[:, None]
-        return flow, trust * smoothstep(room / (PHOTO_EDGE * min(height, width))), light
+        return flow, trust * smoothstep(room / (PHOTO_EDGE * min(height, width))), known
 
-    def sample(self, photo: Tensor, source: Tensor, flow: Tensor, light: Tensor) -> Tensor:
+    def sample(self, photo: Tensor, source: Tensor, flow: Tensor, known: Tensor) -> Tensor:
         """(B, 3, h, w) the photo (B or 1, 3, H, W) where read() tells; 0 where nothing is shown."""
         found = resample(photo, flow, self.shrink(source), "sharp")
-        dark = found.new_tensor(DARK)[:, None, None]
-        return torch.where(self.shown, dark + (found - dark) * light, 0)
+        unknown = found.new_tensor(DARK).expand(len(self.raster.pixel), -1)
+        here, pixels, eye = self.openings[0]
+        if len(pixels):
+            hidden = eyeballs.hidden(photo, eyes(source), here, self.raster.centres(pixels), eye)
+            unknown = unknown.index_copy(0, pixels, hidden)
+        unknown = self.raster.plane(unknown).permute(0, 3, 1, 2)
+        return torch.where(self.shown, torch.lerp(unknown, found, known), 0)
 
     def finish(self, picture: Tensor, flow: Tensor, source: Tensor) -> Tensor:
         """Anti-aliasing of planes: where lids, lips or the nose cut off what lies behind."""

@@ -2,8 +2,9 @@
 
 Each opening has a frame of its own: origin (iris; middle of the upper lip), axes (along the corners of the eyes, and
 down) and units (radius of the iris; width and height of the face). In it, eyeball or teeth of photo and target are the
-same. What the target shows and the photo hides is read beside it: of an eye on the circle round the iris, which keeps
-its rings, of the mouth at the lip; and it is trusted the less, the farther the reading moved. All ours.
+same. What the target shows and the photo hides is read beside it, of an eye on the circle round the iris, of the mouth
+at the lip; and it is known and trusted the less, the farther it is hidden. What is not known is filled by eyeballs.py,
+in the mouth it is dark. All ours.
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ NOSE = (168, 2)  # bridge and base
 # Shadow of lids and lashes, edge of the lips: pixels nearer to an edge than this are read as near to the photo's edge,
 # and no others are. Parts of the opening's units.
 EYE_EDGE, MOUTH_EDGE = 0.3, 0.03
+IRIS_HIDDEN, WHITE_HIDDEN = 0.15, 0.5  # what the photo's lids hide by so much, in these units, is not known
+LIMBUS = 0.2  # so wide is the change from iris to white, likewise
 EYE_MOVED, MOUTH_MOVED = 2.0, 0.04  # a reading moved this far is half trusted, or less
 WHITE_ROOM = 0.5  # the white of an eye in the photo against that of the target, from which on it is trusted
 EYE_SHUT, EYE_OPEN = 0.25, 0.8  # height between the lids over the iris's radius: an eye that shows nothing, enough
@@ -86,45 +89,52 @@ def _opening(origin: Tensor, across: Tensor, unit: Tensor, upper: Tensor, lower:
 def look(target: Opening, photo: Opening, points: Tensor, face: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Where the photo shows what belongs at points (N, 2) of the target's opening, pixels, of the faces (N,).
 
-    returns  (N, 2) photo pixels; (N,) 0..1 how far they can be trusted; (N,) 0..1 light: the inside of a mouth that the
-             photo does not show is as dark as it is far from what it shows
+    returns  (N, 2) photo pixels; (N,) 0..1 how far they can be trusted; (N,) 0..1 known: how far they show what belongs
+             there at all, less and less behind the photo's lids and lips
     """
     x, y = target.enter(points, face)
     upper, lower = target.edges(x, face)
     if target.is_eye:
-        x, y, trust = _eyeball(target, photo, x, y, (y - upper).clamp(min=0), (lower - y).clamp(min=0), face)
-        light = torch.ones_like(trust)
+        x, y, trust, known = _eyeball(target, photo, x, y, (y - upper).clamp(min=0), (lower - y).clamp(min=0), face)
     else:
-        x, y, trust, light = _teeth(target, photo, x, y, (y - upper).clamp(min=0), (lower - y).clamp(min=0), face)
-    return photo.leave(x, y, face), trust, light
+        x, y, trust, known = _teeth(target, photo, x, y, (y - upper).clamp(min=0), (lower - y).clamp(min=0), face)
+    return photo.leave(x, y, face), trust, known
 
 
 def _eyeball(
     target: Opening, photo: Opening, want_x: Tensor, want_y: Tensor, above: Tensor, below: Tensor, face: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Where to read, and trust; `above` and `below` are the distances to the target's lids."""
-    want_x, want_y, even = _white(target, photo, want_x, want_y, above / (above + below).clamp(min=1e-3), face)
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Where to read, trust, and what is known; `above` and `below` are the distances to the target's lids."""
+    part = above / (above + below).clamp(min=1e-3)
+    want_x, want_y, stretched_y, even = _white(target, photo, want_x, want_y, part, face)
     above, below = above.clamp(max=EYE_EDGE), below.clamp(max=EYE_EDGE)
     left, right = photo.corners(face)
     x = want_x.maximum(left).minimum(right)
+    behind = (_between(photo, x, want_y, above, below, face) - want_y).abs()  # the lids, so far
+    iris = 1 - smoothstep(((want_x**2 + want_y**2).sqrt() - 1) / LIMBUS)
+    hidden = smoothstep(behind / (WHITE_HIDDEN + (IRIS_HIDDEN - WHITE_HIDDEN) * iris))
+    known = 1 - hidden * smoothstep(above.minimum(below) / EYE_EDGE)  # the lids' edges, with lashes, are the photo's
+    want_y = stretched_y
+    edge = EYE_EDGE - IRIS_HIDDEN * iris  # an iris is read where it belongs, as far as it is known
+    above, below = above.minimum(edge), below.minimum(edge)
     y = _between(photo, x, want_y, above, below, face)
     for _ in range(2):  # along the circle round the iris; the lid's height depends on the place there
         circle = (want_x**2 + want_y**2 - y**2).clamp(min=0).sqrt().copysign(want_x)
         x = torch.where(y == want_y, x, circle.maximum(left).minimum(right))
         y = _between(photo, x, want_y, above, below, face)
     moved = (x - want_x) ** 2 + (y - want_y) ** 2
-    return x, y, even * shows(target, photo)[face] / (1 + moved / EYE_MOVED**2)
+    return x, y, even * shows(target, photo)[face] / (1 + moved / EYE_MOVED**2), known
 
 
 def _teeth(
     target: Opening, photo: Opening, want_x: Tensor, want_y: Tensor, above: Tensor, below: Tensor, face: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Where to read, trust and light; `above` and `below` are the distances to the target's lips."""
+    """Where to read, trust, and what is known; `above` and `below` are the distances to the target's lips."""
     left, right = photo.corners(face)
     x = want_x.maximum(left).minimum(right)
     y = _between(photo, x, want_y, above.clamp(max=MOUTH_EDGE), below.clamp(max=MOUTH_EDGE), face)
-    light = (-((x - want_x) ** 2 + (y - want_y) ** 2) / MOUTH_MOVED**2).exp()
-    trust = light * shows(target, photo)[face]
+    known = (-((x - want_x) ** 2 + (y - want_y) ** 2) / MOUTH_MOVED**2).exp()
+    trust = known * shows(target, photo)[face]
     # lips that nearly close over the photo's teeth meet: each goes on into the gap
     wanted, there = _gap(target), _gap(photo)
     closing = smoothstep((MEETING[1] - wanted) / (MEETING[1] - MEETING[0])) * smoothstep((there - wanted) / MEETING[1])
@@ -137,7 +147,7 @@ def _teeth(
         x.lerp(lip_x, closing),
         y.lerp(lip_y, closing),
         trust.lerp(LIPS_MEET * trust.new_ones(()), closing),
-        light.lerp(light.new_ones(()), closing),
+        known.lerp(known.new_ones(()), closing),
     )
 
 
@@ -175,8 +185,11 @@ def smoothstep(x: Tensor) -> Tensor:
 
 def _white(
     target: Opening, photo: Opening, x: Tensor, y: Tensor, part: Tensor, face: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """x, y: beside the iris the white stretches to the photo's corner and from lid to lid; and how evenly it does."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """x, y: beside the iris the white stretches to the photo's corner and from lid to lid; and how evenly it does.
+
+    returns  (N,) each: x, y less stretched, which tells what lids hide; y; evenness 0..1
+    """
     found, even = x, torch.ones_like(x)
     weight = torch.zeros_like(x)
     for side, corner in ((1, -1), (-1, 0)):
@@ -188,7 +201,8 @@ def _white(
         along = smoothstep(beside / room)
         weight, even = weight + along, even - along * (1 - smoothstep(stretch / WHITE_ROOM))
     upper, lower = photo.edges(found, face)
-    return found, y + weight * (upper + part.clamp(0, 1) * (lower - upper) - y), even
+    stretched = y + weight * (upper + part.clamp(0, 1) * (lower - upper) - y)
+    return found, y + weight * (stretched - y), stretched, even
 
 
 def _enter(offset: Tensor, axis: Tensor, unit: Tensor) -> tuple[Tensor, Tensor]:

@@ -66,8 +66,8 @@ def warp(
     home, (photo, source, target, fit, seen) = photo.device, _bring(photo, source, target, fit, seen)
     with torch.no_grad():
         layout = layout or Layout(target, size)
-        flow, trust, light = layout.read(source, layout.trust(source, fit, seen), photo.shape[-2:])
-    picture = layout.finish(layout.sample(photo, source, flow, light), flow, source)
+        flow, trust, known = layout.read(source, layout.trust(source, fit, seen), photo.shape[-2:])
+    picture = layout.finish(layout.sample(photo, source, flow, known), flow, source)
     return _warped(layout, picture, trust, layout.cover, flow, layout.shown, home)
 
 
@@ -110,12 +110,13 @@ def warp_photos(
             continue
         layout = view.layout
         with torch.no_grad():
-            at, seen, light = layout.read(view.points, view.trust, photos.shape[-2:])
-            at = torch.cat([width - at[..., :1], at[..., 1:]], -1) if view.flipped else at
+            at, seen, known = layout.read(view.points, view.trust, photos.shape[-2:])
             weight = layout.weigh(*parts)
-            flow = torch.where((weight > most)[:, 0, :, :, None], at, flow)
+            there = torch.cat([width - at[..., :1], at[..., 1:]], -1) if view.flipped else at
+            flow = torch.where((weight > most)[:, 0, :, :, None], there, flow)
             most, total, trust = most.maximum(weight), total + weight, trust + weight * seen
-        found = layout.sample(photos[view.number, None], view.points, at, light)
+        photo = photos[view.number, None].flip(-1) if view.flipped else photos[view.number, None]
+        found = layout.sample(photo, view.points, at, known)
         picture = picture + weight * layout.finish(found, at, view.points)
     total = total.clamp(min=1e-6)
     cover = torch.stack([layout.cover for layout in layouts]).amax(0)

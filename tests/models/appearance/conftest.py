@@ -1,10 +1,21 @@
-"""Shared by the tests of the two small networks."""
+"""Shared: a face; for the tests of the two small networks, one that does something."""
 
 from collections.abc import Callable
 
 import pytest
 import torch
 from diffsfsr.models.appearance.unet import UNet
+from diffsfsr.models.faces.mesh import MEAN_FACE
+from safetensors.torch import load_file
+
+
+@pytest.fixture(scope="session")
+def face() -> torch.Tensor:
+    """(1, 478, 3) the mean face, frontal, 130 of 224 pixels high, in their middle; lips closed, eyes open."""
+    points = load_file(MEAN_FACE)["points"]
+    points = points - points.mean(0)
+    points = points * (130 / points[:, 1].abs().max() / 2)
+    return (points + torch.tensor([112.0, 112.0, 0.0]))[None]
 
 
 @pytest.fixture(scope="session")

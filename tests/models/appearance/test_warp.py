@@ -5,21 +5,10 @@ import torch
 from diffsfsr.models.appearance.raster import signed_areas
 from diffsfsr.models.appearance.topology import LEFT_EYE, LEFT_IRIS, MOUTH, RIGHT_EYE, TRIANGLES, mirror
 from diffsfsr.models.appearance.warp import region, warp, warp_photos
-from diffsfsr.models.faces.mesh import MEAN_FACE
 from diffsfsr.models.frames import pixel_centres, transform
-from safetensors.torch import load_file
 
 SIZE = 224
 MIDDLE = SIZE / 2
-
-
-@pytest.fixture(scope="module")
-def face() -> torch.Tensor:
-    """(1, 478, 3) the mean face, frontal, 130 of 224 pixels high; lips closed, eyes open."""
-    points = load_file(MEAN_FACE)["points"]
-    points = points - points.mean(0)
-    points = points * (130 / points[:, 1].abs().max() / 2)
-    return (points + torch.tensor([MIDDLE, MIDDLE, 0.0]))[None]
 
 
 def turn(points: torch.Tensor, degrees: float) -> torch.Tensor:
