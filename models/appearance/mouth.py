@@ -1,7 +1,8 @@
 """Teeth, and the dark behind them, where a mouth is to be open that the photos show shut (ours).
 
-A small network fills a hole in the inside of the mouth, from the lips around it, from what of the teeth is known, and
-from where the nose is, since the upper teeth go with the skull. Trained by training/mouth/.
+A small network fills a hole in the inside of the mouth, from the lips around it, from what of the teeth is known, from
+where the nose is, since the upper teeth go with the skull, and from a chart of where each of these is (teeth.py).
+Trained by training/mouth/.
 
 B faces, S side of the picture.
 """
@@ -13,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..frames import invert, pixel_centres, resample, scale, transform
+from . import teeth
 from .bands import blur, widest
 from .openings import smoothstep
 from .topology import LEFT_EYE, MOUTH, RIGHT_EYE
@@ -35,20 +37,21 @@ TINT, COLOURED = (0.95, 1.02, 1.05), 0.2
 
 
 class Mouth(UNet):
-    kind, planes = "mouth", 7
+    kind, planes = "mouth", 9
 
     def __init__(self, widths: Iterable[int] = WIDTHS):
         super().__init__(widths)
 
-    def fill(self, pictures: Tensor, hole: Tensor, inside: Tensor, nose: Tensor) -> Tensor:
+    def fill(self, pictures: Tensor, hole: Tensor, inside: Tensor, nose: Tensor, chart: Tensor) -> Tensor:
         """Mouths (B, 3, SIDE, SIDE) in [-1, 1], cut by frames(), with their holes filled.
 
         hole    (B, 1, SIDE, SIDE) 0..1: 1 = not known; what the pictures show there is not looked at
         inside  (B, 1, SIDE, SIDE) 0..1: between the lips
         nose    (B, 2) pixels, its base
+        chart   (B, 2, SIDE, SIDE), of teeth.chart()
         """
         away = (pixel_centres(SIDE, SIDE, pictures) - nose[:, None, None]).permute(0, 3, 1, 2) / SIDE
-        planes = torch.cat([pictures * (1 - hole), hole, inside, away], 1)
+        planes = torch.cat([pictures * (1 - hole), hole, inside, away, chart], 1)
         return torch.lerp(pictures, self(planes).clamp(-1, 1), hole)
 
     def paint(self, pictures: Tensor, points: Tensor, inside: Tensor, unknown: Tensor) -> Tensor:
@@ -67,7 +70,8 @@ class Mouth(UNet):
         seen = resample(torch.cat([pictures, hole, inside], 1), at, 1 / scale(matrix), mode="sharp")
         nose = transform(points[:, NOSE : NOSE + 1], matrix)[:, 0]
         given, lost, between = seen.split((3, 1, 1), 1)
-        filled = brightened(self.fill(given, lost, between, nose), lost, between)
+        chart = teeth.chart(*teeth.find(given, between.clamp(0, 1) * (lost < SURE[0]), nose[:, 0]), SIDE)
+        filled = brightened(self.fill(given, lost, between, nose, chart), lost, between)
         rows, columns = (_stretch((hole > 0).any(axis).any(0).any(0)) for axis in (3, 2))
         at = transform(pixel_centres(size, size, pictures)[rows, columns].flatten(0, 1), matrix)
         at = at.unflatten(-2, (rows.stop - rows.start, columns.stop - columns.start))

@@ -12,6 +12,7 @@ from ...models.appearance.bands import blur
 from ...models.appearance.composite import face_edge, surroundings
 from ...models.appearance.finish import Finisher
 from ...models.appearance.mouth import NOSE, SIDE, frames, hole_of, opened
+from ...models.appearance.teeth import chart, find
 from ...models.appearance.topology import MOUTH, mirror
 from ...models.appearance.warp import region, warp
 from ...models.faces.mesh import BLENDSHAPES
@@ -46,6 +47,7 @@ class Mouths:
     hole: Tensor  # (B, 1, SIDE, SIDE) 0..1
     inside: Tensor  # (B, 1, SIDE, SIDE) 0..1
     nose: Tensor  # (B, 2)
+    chart: Tensor  # (B, 2, SIDE, SIDE), of the teeth that there are
 
 
 def write_mouths(sources: list[Path], path: Path, model: DiffSFSR) -> Iterator[tuple[int, int]]:
@@ -128,7 +130,8 @@ class Examples:
         hole = hole_of(_unknown(inside, generator))
         soft = (torch.rand(count, generator=generator) < SOFT)[:, None, None, None]
         given = torch.where(soft, blur(truth, 1.0 + 2 * float(torch.rand((), generator=generator))), truth)
-        return Mouths(truth, given, hole, inside, points[:, NOSE, :2])
+        nose = points[:, NOSE, :2]
+        return Mouths(truth, given, hole, inside, nose, chart(*find(truth, inside, nose[:, 0]), SIDE))
 
 
 def _elsewhere(matrix: Tensor, generator: torch.Generator) -> Tensor:

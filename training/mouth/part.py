@@ -24,7 +24,8 @@ def begin(run: Run, settings: MouthTraining) -> Part:
                 meter.at(done)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        model, adversary = Mouth(), Critic([CHANNELS[i] for i in IN_WINDOWS])
+        model = Mouth.load(settings.mouth) if settings.mouth else Mouth()
+        adversary = Critic([CHANNELS[i] for i in IN_WINDOWS])
     networks = (network.to(device) for network in (model.train().requires_grad_(True), adversary, Seen()))
 
     def export(step: Step) -> None:

@@ -33,10 +33,10 @@ def train(
     alone = settings.alone * settings.batch
     batches = ahead(examples.draw(settings.batch, generator_at(settings.seed, at)) for at in positions)
     for position, drawn in zip(positions, batches, strict=True):
-        x, given, hole, inside, nose = (value.to(device) for value in vars(drawn).values())
+        x, given, hole, inside, nose, chart = (value.to(device) for value in vars(drawn).values())
         set_pace(optimiser, others, settings, position)
         with autocast(device, settings.bfloat16):
-            y = torch.lerp(x, model.fill(given, hole, inside, nose).float(), hole)
+            y = torch.lerp(x, model.fill(given, hole, inside, nose, chart).float(), hole)
             seen, wanted = see(y), see(x)
             loss = picture_loss(y, x, seen, wanted, settings) / hole.mean()
             if position >= alone:

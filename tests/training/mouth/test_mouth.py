@@ -76,7 +76,7 @@ def test_it_learns(kept):
     drawn = examples.draw(8, torch.Generator().manual_seed(9))
 
     def error() -> float:
-        filled = model.fill(drawn.given, drawn.hole, drawn.inside, drawn.nose)
+        filled = model.fill(drawn.given, drawn.hole, drawn.inside, drawn.nose, drawn.chart)
         return ((filled - drawn.truth) * drawn.hole).square().mean().item()
 
     before = error()
