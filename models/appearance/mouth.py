@@ -83,7 +83,11 @@ class Mouth(UNet):
 
 
 def brightened(mouths: Tensor, hole: Tensor, inside: Tensor) -> Tensor:
-    """Mouths, as of Mouth.fill(), whose teeth, in the hole, are beside the skin what they are in portraits."""
+    """Mouths, as of Mouth.fill(), whose teeth, in the hole, are beside the skin what they are in portraits.
+
+    The masks may go a little beyond 0..1, as a sharp reading does.
+    """
+    hole, inside = hole.clamp(0, 1), inside.clamp(0, 1)
     light = (mouths + 1).mean(1, keepdim=True) / 2
     around = inside.maximum(hole) < 0.01
     skin = _usual(light, around, 0.7).clamp(min=0.02)  # there may be a beard

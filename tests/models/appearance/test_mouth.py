@@ -95,6 +95,17 @@ def test_a_mouth_is_as_wide_at_any_size_and_turn(smile, turned):
     torch.testing.assert_close(width(transform_mesh(points, turned(25) * 1.7)), width(points))
 
 
+def test_a_dark_mouth_stays_as_it_is():
+    """Nothing of it is bright enough for teeth; beside it, on the skin, a sharp reading went a little below 0."""
+    hole = torch.zeros(1, 1, SIDE, SIDE)
+    hole[..., 60:100, 40:120] = 1
+    inside = hole.clone()
+    hole[..., 50, 80], inside[..., 50, 80] = 0.02, -0.05
+    skin = torch.tensor([0.5, 0.0, -0.5])[:, None, None]
+    mouth = torch.where(inside > 0, -0.98, skin)
+    torch.testing.assert_close(brightened(mouth, hole, inside), mouth)
+
+
 def test_teeth_do_not_glow_in_the_dark():
     """White teeth, where skin is dark and orange: no brighter beside it than in portraits, and orange, too."""
     skin = torch.tensor([0.2, 0.08, 0.03])[:, None, None]
