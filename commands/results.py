@@ -45,6 +45,7 @@ def add(commands: Commands) -> None:
     sub.add_argument("checkpoints", type=Path, nargs="+", metavar="RUN/mini.safetensors", help="what `train denoiser` "
                      "wrote; the table has the names of the folders")  # fmt: skip
     sub.add_argument("--out", type=Path, default=Path("output/curves"), help="folder for what is measured")
+    sub.add_argument("--name", default="trainings", help="of the table, NAME.csv there (trainings)")
     sub.add_argument("--people", type=int, default=10, help="of openpeople, four results each of every run")
 
     sub = commands.add(hard, "twelve pairs that are hard on purpose, of synthetic people: a sheet, and what judges say")
@@ -178,7 +179,8 @@ def trainings(args: argparse.Namespace) -> None:
     items = trainings.measure(args.checkpoints, Judges.load(), args.out, args.people)
     means = trainings.summarise(items)
     runs = len(args.checkpoints)
-    write_means(args.out / "trainings.csv", means, f"{fingerprint(retouched=False)}; {len(items) // runs} cases a run")
+    note = f"{fingerprint(retouched=False)}; {len(items) // runs} cases a run"
+    write_means(args.out / f"{args.name}.csv", means, note)
     print("\n".join(trainings.table(means)))
 
 
