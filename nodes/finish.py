@@ -34,7 +34,7 @@ def wish_inputs() -> list[io.Input]:
             max=8,
             optional=True,
             tooltip="Pixels of the finished face for each that the model paints; a face gets 1024 at most. 0: as many "
-            "as the picture has, 4 or 8.",
+            "as the picture has, 4 or 8; of more than 8 faces, as in a video, 4.",
             **only_known(io.Int.Input, advanced=True),
         ),
         _share(

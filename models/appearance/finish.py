@@ -7,7 +7,7 @@ Without a painter's crop the same gives a picture at once: a live preview.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -35,6 +35,7 @@ from .warp import Warped, lay_out, region, warp, warp_photos
 DETAIL = 4  # pixels of the finished crop for each of the frame's
 FINE = 2  # times as many where the picture has more
 MORE = 0.75  # pixels of a crop for each of the picture's, below which it would lose some
+FEW = 8  # faces that are finished so finely; more, as in a video, would take long and much memory
 FINER = 2  # pixels of the frame's that the photo is carried at, for the painter, before it is averaged down
 LARGEST = 1024  # side of a finished crop
 CHIN, FOREHEAD = OUTLINE[18], OUTLINE[0]
@@ -49,7 +50,7 @@ class Wish:
 
     appearance: float = 1.0  # 0..1: how much comes from the photo; 0 leaves the painted crop as it is
     shape: float = 1.0  # 0..1: outline of the face, the scene's (0) to the person's (1)
-    detail: int = 0  # pixels for each of the frame's; 0: as many as the picture has, but DETAIL at least
+    detail: int = 0  # pixels for each of the frame's; 0: DETAIL, or more where the picture has more, see detail_of()
     retouch: float = 1.0  # 0..1: how far the network goes that comes last; 0 leaves the composed face as it is
 
     def __post_init__(self):
@@ -92,7 +93,8 @@ class Finisher:
         identity    without one, or without its appearance, see can_finish()
         expression  without one the scene's own
         """
-        device = self.neutral.device
+        device, count = self.neutral.device, count_faces(painted, background, identity, expression)
+        wish = replace(wish, detail=detail_of(background, wish, count))
         for i, (face, own, wants) in enumerate(self._each(painted, background, identity, expression)):
             here = self.place(background, face, picture_at, wish)
             wants = here.blendshapes.clamp(0, 1) if wants is None else wants
@@ -102,7 +104,7 @@ class Finisher:
 
     def place(self, background: CutOut, i: int, picture_at: Callable[[int], Tensor], wish: Wish) -> "Place":
         """One of a background's faces at the size of the finished crop; no expression and no person changes it."""
-        detail = detail_of(background, wish)
+        detail = detail_of(background, wish, len(background.index))
         size, device = detail * background.crop.shape[-1], self.neutral.device
         matrix = detail * background.matrix[i : i + 1]
         around = crop(picture_at(int(background.index[i]))[None].to(device), matrix.to(device), size, repeat=True)
@@ -231,10 +233,10 @@ class Finisher:
         return warp(painted, transform_mesh(points, frames), target, size, layout=layout)
 
 
-def detail_of(background: CutOut, wish: Wish) -> int:
-    """Pixels of a finished crop for each of the frame's: the same for all faces of a background."""
+def detail_of(background: CutOut, wish: Wish, count: int) -> int:
+    """Pixels of a finished crop for each of the frame's: the same for all faces that are finished, count of them."""
     smallest = float(scale(background.matrix).min()) * DETAIL  # the larger a face is, the more it is scaled down
-    wanted = wish.detail or (FINE * DETAIL if smallest < MORE else DETAIL)
+    wanted = wish.detail or (FINE * DETAIL if smallest < MORE and count <= FEW else DETAIL)
     return min(wanted, LARGEST // background.crop.shape[-1])
 
 

@@ -149,8 +149,9 @@ def test_a_face_is_as_fine_as_its_picture(finisher, face_mesh, acted, person):
     found = finish(finisher, large, person)
     assert found.shape == (2, 3, 1024, 1024) and torch.equal(*found)
     mixed = dataclasses.replace(large, matrix=large.matrix * torch.tensor([1.0, 3.0])[:, None, None])
-    assert [detail_of(each, Wish()) for each in (small, large, mixed)] == [4, 8, 8]
-    assert detail_of(large, Wish(detail=3)) == 3
+    assert [detail_of(each, Wish(), 2) for each in (small, large, mixed)] == [4, 8, 8]
+    assert detail_of(large, Wish(detail=3), 2) == 3
+    assert detail_of(large, Wish(), 9) == 4 and detail_of(large, Wish(detail=8), 9) == 8  # frames of a video
 
 
 def test_codes_alone_cannot_be_finished(person):
