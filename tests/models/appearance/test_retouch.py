@@ -78,13 +78,15 @@ def test_planes_are_what_they_were_made_of(composed):
 
 
 def test_a_large_face_is_changed_as_a_small_one_is(composed, awake):
-    """Looked at in the size that the network was trained on: the change is that size's, and fine details stay."""
+    """Looked at in the size that the network was trained on: the change is that size's, but for what halving loses."""
     small = composed.resized(SIDE)
     large, change = small.resized(2 * SIDE), awake.retouch(small) - small.face
     found = awake.retouch(large) - large.face
     wanted = torch.nn.functional.interpolate(change, scale_factor=2, mode="bilinear", align_corners=False)
     assert found.shape[-1] == 2 * SIDE and wanted.abs().mean() > 1e-3
-    assert (found - wanted).abs().mean() < 0.05 * wanted.abs().mean()
+    away = (found - wanted).abs().mean() / wanted.abs().mean()
+    itself = large.changed(bounded(awake(large.planes()), large)) - large.face  # as it would be, looked at as it is
+    assert away < 0.25 and away < 0.3 * (itself - wanted).abs().mean() / wanted.abs().mean()
 
 
 def test_the_surroundings_stay(composed, awake):
