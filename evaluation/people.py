@@ -36,6 +36,11 @@ def find_people() -> Path:
     return Path(package.origin).parent / "data" / "curated"
 
 
+def people_in(folder: Path | None = None) -> list[Path]:
+    """The folders of all people in a folder, in the order of their names; without one openpeople's."""
+    return sorted(path for path in (folder or find_people()).iterdir() if path.is_dir())
+
+
 def lay_out(folder: Path, photos: list[Path] | None = None, device: torch.device | str = "cpu") -> int:
     """Write what `evaluate` takes: identities/ (selfies), backgrounds/ (portraits) and pairs.csv.
 
@@ -46,7 +51,7 @@ def lay_out(folder: Path, photos: list[Path] | None = None, device: torch.device
     """
     if photos:
         return lay_out_test_people(folder, photos, device=device)
-    people = sorted(path for path in find_people().iterdir() if path.is_dir())
+    people = people_in()
     for kind, picture in (("identities", "amateur_selfie.jpg"), ("backgrounds", "studio_portrait.jpg")):
         (folder / kind).mkdir(parents=True, exist_ok=True)
         for person in people:

@@ -15,7 +15,7 @@ from ...models.compositing import paste_faces
 from ...models.pictures import read_picture
 from ...models.pipeline import DiffSFSR, Painting
 from ..judges.networks import Judges, Verdict
-from ..people import find_people
+from ..people import people_in
 from .measures import Look, measure
 
 LABELS = ("joy", "anger")
@@ -79,7 +79,7 @@ class Cast:
 
     @cached_property
     def folders(self) -> list:
-        return sorted(path for path in find_people().iterdir() if path.is_dir())
+        return people_in()
 
     def cases(self, people: int, labels: tuple[str, ...] = LABELS) -> Iterator[Case]:
         """One after the other, the labels of one person together."""

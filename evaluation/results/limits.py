@@ -21,12 +21,12 @@ from ...models.faces.task_file import find_task_file
 from ...models.pictures import read_picture
 from ..judges.clip import FILE, Clip
 from ..judges.networks import FOLDER, SAME_PERSON, Judges, Verdict
-from ..people import LABELS, find_people
+from ..people import LABELS, people_in
 from .curves import sheet
 from .realism import face_features, spread
 from .tables import grid, interval
 
-CELLS = dict(zip(LABELS, ("happy", "angry", "surprised", "sad"), strict=True))  # of the sheet, by label
+ACTED = dict(zip(LABELS, ("happy", "angry", "surprised", "sad"), strict=True))  # of the sheet, by label
 Range = tuple[float, float, float]  # a mean or distance, and the ends of its 95 % interval over people
 
 
@@ -66,7 +66,7 @@ class Album:
     name: str
     selfie: Look
     portrait: Look
-    cells: dict[str, Look]  # neutral and those of CELLS, by their names in the sheet
+    cells: dict[str, Look]  # neutral and those of ACTED, by their names in the sheet
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def lines(eyes: Eyes, count: int) -> Iterator[str]:
 
 def read_people(eyes: Eyes, count: int) -> list[Album]:
     """The first of openpeople's people. ValueError for fewer than two, whose distance to others is none."""
-    folders = sorted(path for path in find_people().iterdir() if path.is_dir())[: max(count, 0)]
+    folders = people_in()[: max(count, 0)]
     if len(folders) < 2:
         raise ValueError(f"got {count} people, want at least 2")
     people = []
@@ -100,7 +100,7 @@ def read_people(eyes: Eyes, count: int) -> list[Album]:
             for file in ("amateur_selfie.jpg", "studio_portrait.jpg")
         )
         acted = sheet(folder)
-        names = ("neutral", *CELLS.values())
+        names = ("neutral", *ACTED.values())
         cells = {name: eyes.look(acted[name], f'the cell "{name}" of {folder.name}') for name in names}
         people.append(Album(folder.name, selfie, portrait, cells))
     return people
@@ -111,7 +111,7 @@ def reaches(people: Sequence[Album]) -> dict[str, Reach]:
     kinds = {"the selfie itself": [person.selfie for person in people]}
     kinds["studio portrait"] = scenes = [person.portrait for person in people]
     kinds["neutral"] = neutral = [person.cells["neutral"] for person in people]
-    acted = {f"acted {label}": [person.cells[cell] for person in people] for label, cell in CELLS.items()}
+    acted = {f"acted {label}": [person.cells[cell] for person in people] for label, cell in ACTED.items()}
     acted |= {"acted, all four": [look for looks in acted.values() for look in looks]}
     return {kind: reach(people, looks, scenes, neutral) for kind, looks in (kinds | acted).items()}
 

@@ -17,7 +17,7 @@ from ...models.encoders import Encoders
 from ...models.faces.mesh import Face, FaceMesh
 from ...models.pictures import read_picture
 from ..acted import CELLS
-from ..people import find_people
+from ..people import people_in
 
 ACTED = {"neutral": CELLS[1:], "happy": ("neutral", "sad", "angry", "surprised", "disgusted", "scared", "shocked")}
 SOURCES = {"neutral": "neutral photo", "selfie": "smiling selfie"}
@@ -98,7 +98,7 @@ def table(encoders: Encoders, people_folder: Path | None = None) -> Iterator[str
     """A Markdown table, line by line, of the bundled model. people_folder: openpeople's; None: the installed one's"""
     model, mesh, neutral = ShapeModel.load().to(encoders.device), encoders.mesh, encoders.conditioner.neutral
     codes = torch.stack([encoders.library.code(label) for label in encoders.library.labels]).to(neutral)
-    folders = sorted(path for path in (people_folder or find_people()).iterdir() if path.is_dir())
+    folders = people_in(people_folder)
     people = [read_person(mesh, folder) for folder in folders]
     yield "| from one reading to others | steps | error | change: mean (least) | word: mean (least) | folds |"
     yield "|---" * 6 + "|"

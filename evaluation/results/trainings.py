@@ -27,9 +27,9 @@ LESS = " less "  # between the names of two runs: a column of differences
 
 
 def measure(checkpoints: Sequence[Path], judges: Judges, out: Path, people: int) -> list[dict]:
-    """Items as curves.measure has them, a run and a case each; what is in out/RUN.jsonl already is not drawn again.
+    """Items as curves.measure has them, a run and a case each; what out/SEED/RUN.jsonl has already is not drawn again.
 
-    checkpoints  that `train denoiser` wrote, RUN/mini.safetensors; with several seeds SEED/RUN/mini.safetensors.
+    checkpoints  that `train denoiser` wrote, SEED/RUN/mini.safetensors, SEED any folder that a seed's runs are in.
                  ValueError where two are called the same, or one is no checkpoint
     people       of openpeople, 1 or more
     """
@@ -37,7 +37,8 @@ def measure(checkpoints: Sequence[Path], judges: Judges, out: Path, people: int)
         raise ValueError(f"got {people} people, want 1 or more")
     for path in checkpoints:
         read_config(path)
-    runs = {(path.absolute().parts[-3], path.absolute().parent.name): path for path in checkpoints}
+    folders = {path: path.absolute().parent for path in checkpoints}
+    runs = {(folder.parent.name, folder.name): path for path, folder in folders.items()}
     if len(runs) < len(checkpoints):
         raise ValueError(f"got two runs of one name in {', '.join(map(str, checkpoints))}; rename a folder")
     items: list[dict] = []

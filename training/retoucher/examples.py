@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ...models.appearance.finish import DETAIL, Place, Wish
 from ...models.appearance.photos import Appearance, photograph
+from ...models.appearance.retouch import SIDE
 from ...models.codes import CutOut, Expression
 from ...models.compositing import FEATHER, feather
 from ...models.pipeline import DiffSFSR
@@ -26,7 +27,7 @@ from ..data.elsewhere import Faces, as_taken_elsewhere, carry_away
 from ..data.photos import person_of
 from ..data.split import name_hash
 from ..run import generator_at
-from .portraits import BORDER, SIDE, Kept, Portrait, cut_out, photos_of, read_portrait
+from .portraits import BORDER, Kept, Portrait, cut_out, photos_of, read_portrait
 
 PAINTED_FROM = (500, 1000)  # noise levels that a portrait is painted from
 STEPS = 3  # by which

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...models.appearance.finish import DETAIL
 from ...models.appearance.photos import PORTRAIT
+from ...models.appearance.retouch import SIDE
 from ...models.codes import CutOut
 from ...models.cutting import cut_out as cut_faces
 from ...models.faces.mesh import Face
@@ -17,8 +18,7 @@ from ...models.pipeline import DiffSFSR
 from ..data.photos import Photos, person_of
 from ..data.split import is_test_person
 
-SIDE = 512  # pixels of an example
-BORDER = (PORTRAIT.size - SIDE) // 2
+BORDER = (PORTRAIT.size - SIDE) // 2  # around an example
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
 from ...models.appearance.composed import Composed
-from ...models.appearance.retouch import Retoucher, bounded
+from ...models.appearance.retouch import SIDE, Retoucher, bounded
 from ...models.appearance.topology import LEFT_EYE, LIPS, RIGHT_EYE
 from ...models.network.precision import autocast
 from ...models.pixels import from_bytes
@@ -22,7 +22,6 @@ from ..run import Stateful, Step, descend, generator_at, resume
 from ..settings import Settings
 from .adversary import IN_FACES, SMALLER, Adversaries, Seen
 from .examples import Examples
-from .portraits import SIDE
 from .readings import Readings
 from .settings import RetoucherTraining
 from .swaps import Swap, Swaps
