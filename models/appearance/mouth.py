@@ -32,6 +32,8 @@ EDGE = 3  # pixels that a hole takes of the lips
 # brightened by BRIGHTEST at most, and darkened from EXCESS times as bright on. Up to GUMS[0] of the skin's brightness
 # nothing is teeth, from [1] on all is.
 TEETH, MOST, BRIGHTEST, EXCESS, GUMS = (0.25, 0.8), 1.5, 1.5, 1.1, (0.55, 0.95)
+# What lies under known teeth: part of each colour that it loses, within so many pixels; how far columns go by others.
+SHADE, SHADOW, UNEVEN = (0.55, 0.68, 0.68), 8.0, 6.0
 # Colour of teeth, of the skin's; from this logarithm on another colour is that of another light.
 TINT, COLOURED = (0.95, 1.02, 1.05), 0.2
 
@@ -72,6 +74,7 @@ class Mouth(UNet):
         given, lost, between = seen.split((3, 1, 1), 1)
         chart = teeth.chart(*teeth.find(given, between.clamp(0, 1) * (lost < SURE[0]), nose[:, 0]), SIDE)
         filled = brightened(self.fill(given, lost, between, nose, chart), lost, between)
+        filled = shaded(filled, given, lost, between)
         rows, columns = (_stretch((hole > 0).any(axis).any(0).any(0)) for axis in (3, 2))
         at = transform(pixel_centres(size, size, pictures)[rows, columns].flatten(0, 1), matrix)
         at = at.unflatten(-2, (rows.stop - rows.start, columns.stop - columns.start))
@@ -100,6 +103,23 @@ def brightened(mouths: Tensor, hole: Tensor, inside: Tensor) -> Tensor:
     away = (_tint(mouths, teeth) / (_tint(mouths, around) * mouths.new_tensor(TINT)[:, None, None])).log()
     change = gain * (-F.softshrink(away, COLOURED)).exp() - 1
     return ((mouths + 1) * (1 + change * teeth * seen) - 1).clamp(-1, 1)
+
+
+def shaded(mouths: Tensor, given: Tensor, hole: Tensor, inside: Tensor) -> Tensor:
+    """Mouths, as of Mouth.fill(), darker in the hole under teeth that are known: what is behind these lies in shadow.
+
+    given  (B, 3, SIDE, SIDE) in [-1, 1], what is known of them
+    """
+    hole, inside = hole.clamp(0, 1), inside.clamp(0, 1)
+    light = (given + 1).mean(1, keepdim=True) / 2
+    skin = _usual(light, inside.maximum(hole) < 0.01, 0.7).clamp(min=0.02)
+    teeth = inside * (1 - hole) * smoothstep((light / skin - GUMS[0]) / (GUMS[1] - GUMS[0])) > 0.5
+    rows = torch.arange(SIDE, device=mouths.device).to(mouths)[:, None]
+    lowest = torch.where(teeth, rows, 0.0).amax(2, keepdim=True)  # of each column
+    seen = teeth.any(2, keepdim=True).to(mouths)
+    lowest, seen = (blur(x.expand(-1, -1, SIDE, -1), UNEVEN) for x in (lowest, seen))
+    under = smoothstep((rows - lowest / seen.clamp(min=1e-3)) / SHADOW) * (2 * seen).clamp(max=1)
+    return (mouths + 1) * (1 - mouths.new_tensor(SHADE)[:, None, None] * hole * inside * under) - 1
 
 
 def _tint(mouths: Tensor, part: Tensor) -> Tensor:

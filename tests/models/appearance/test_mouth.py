@@ -3,7 +3,7 @@
 import pytest
 import torch
 from diffsfsr.models.appearance.bands import blur
-from diffsfsr.models.appearance.mouth import SIDE, TEETH, Mouth, brightened, frames, hole_of, width
+from diffsfsr.models.appearance.mouth import SIDE, TEETH, Mouth, brightened, frames, hole_of, shaded, width
 from diffsfsr.models.appearance.warp import region
 from diffsfsr.models.frames import transform_mesh
 from torch import Tensor
@@ -115,3 +115,17 @@ def test_teeth_do_not_glow_in_the_dark():
     teeth, beside = found[0, :, 75, 80], skin[:, 0, 0]
     assert teeth.mean() < 1.8 * beside.mean() and teeth[0] > 2 * teeth[2]
     assert torch.allclose(found[0, :, 10, 10], beside)
+
+
+def test_under_teeth_that_are_known_it_gets_darker():
+    """Teeth known above, painted below them and beside: these beside the known ones stay, the row below lies in shadow."""
+    inside, hole = torch.zeros(1, 1, SIDE, SIDE), torch.zeros(1, 1, SIDE, SIDE)
+    inside[..., 60:100, 40:120] = 1
+    hole[..., 75:100, 40:120] = 1
+    mouth = torch.where(inside > 0, 0.8, 0.3).repeat(1, 3, 1, 1)
+    found = shaded(mouth, mouth, hole, inside)
+    torch.testing.assert_close(torch.where(hole > 0, mouth, found), mouth)
+    light = (found + 1).mean(1)[0, :, 80]
+    assert light[76] > 0.9 * 1.8 and light[90:100].max() < 0.5 * 1.8 and (light[75:99].diff() < 1e-6).all()
+    nothing = torch.where(inside > 0, -0.9, mouth)
+    torch.testing.assert_close(shaded(mouth, nothing, hole, inside), mouth)
