@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 
+from ...models.appearance.finish import Wish
 from ...models.network.checkpoint import read_config
 from ...models.pipeline import DiffSFSR
 from ...training.progress import shown
@@ -55,8 +56,8 @@ def measure(checkpoints: Sequence[Path], judges: Judges, out: Path, people: int)
 
 
 def draw(model: DiffSFSR, case: Case, name: str) -> Drawn:
-    """As the network was trained: what it is not given is blended in."""
-    planes = model.planes(case.background)
+    """As the network was trained: it is shown the photo if it looks at one; a scene it is not given is blended in."""
+    planes = model.planes(case.background, case.who, case.what, Wish())
     return Drawn(name, *sampled(model, case, planes, blend="background" not in planes))
 
 

@@ -118,7 +118,7 @@ def test_teeth_do_not_glow_in_the_dark():
 
 
 def test_under_teeth_that_are_known_it_gets_darker():
-    """Teeth known above, painted below them and beside: these beside the known ones stay, the row below lies in shadow."""
+    """Teeth known above, painted below and beside them: the known ones stay, the row below lies in shadow."""
     inside, hole = torch.zeros(1, 1, SIDE, SIDE), torch.zeros(1, 1, SIDE, SIDE)
     inside[..., 60:100, 40:120] = 1
     hole[..., 75:100, 40:120] = 1
