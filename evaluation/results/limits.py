@@ -24,14 +24,14 @@ from ..judges.networks import FOLDER, SAME_PERSON, Judges, Verdict
 from ..people import LABELS, people_in
 from .curves import sheet
 from .realism import face_features, spread
-from .tables import grid, interval
+from .tables import grid, interval, with_interval
 
 ACTED = dict(zip(LABELS, ("happy", "angry", "surprised", "sad"), strict=True))  # of the sheet, by label
 Range = tuple[float, float, float]  # a mean or distance, and the ends of its 95 % interval over people
 
 
 @dataclass(frozen=True)
-class Look:
+class Seen:
     """What is seen in one picture."""
 
     verdict: Verdict
@@ -51,22 +51,22 @@ class Eyes:
         """judges, clip: as Judges.load and Clip.load take them, FileNotFoundError included; device: the mesh's"""
         return cls(Judges.load(judges), Clip.load(clip), FaceMesh.load(find_task_file()).to(device))
 
-    def look(self, picture: Tensor, what: str) -> Look:
+    def look(self, picture: Tensor, what: str) -> Seen:
         """At the largest face of a picture (3, H, W) in [-1, 1]. ValueError that names `what` where there is none."""
         faces = self.mesh.find(picture, limit=1)
         if not faces:
             raise ValueError(f"found no face in {what}, want a portrait")
-        return Look(self.judges.read(picture, faces[0]), face_features(picture, faces[0], self.clip))
+        return Seen(self.judges.read(picture, faces[0]), face_features(picture, faces[0], self.clip))
 
 
 @dataclass(frozen=True)
 class Album:
-    """Looks at the pictures of one of openpeople's people."""
+    """What is seen in the pictures of one of openpeople's people."""
 
     name: str
-    selfie: Look
-    portrait: Look
-    cells: dict[str, Look]  # neutral and those of ACTED, by their names in the sheet
+    selfie: Seen
+    portrait: Seen
+    cells: dict[str, Seen]  # neutral and those of ACTED, by their names in the sheet
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def reaches(people: Sequence[Album]) -> dict[str, Reach]:
     return {kind: reach(people, looks, scenes, neutral) for kind, looks in (kinds | acted).items()}
 
 
-def reach(people: Sequence[Album], looks: list[Look], scenes: list[Look], neutral: list[Look]) -> Reach:
+def reach(people: Sequence[Album], looks: list[Seen], scenes: list[Seen], neutral: list[Seen]) -> Reach:
     """looks: at one photo of each of the people, in their order, or at several times as many, likewise"""
     beside = [person.selfie.verdict for person in people] * (len(looks) // len(people))
     names = [person.name for person in people] * (len(looks) // len(people))
@@ -144,4 +144,4 @@ def _cells(found: Reach) -> list[str]:
 
 def shown(found: Range | None, digits: int = 2) -> str:
     """With the ends of its interval; "-" for None."""
-    return "-" if found is None else "{:.{d}f} ({:.{d}f} to {:.{d}f})".format(*found, d=digits)
+    return "-" if found is None else with_interval(*found, digits)

@@ -33,8 +33,13 @@ class Mean:
     results: int
 
     def __str__(self) -> str:
-        interval = "" if self.low is None else f" ({self.low:.3f} to {self.high:.3f})"
-        return f"{self.mean:.3f}{interval}"
+        return with_interval(self.mean, self.low, self.high)
+
+
+def with_interval(mean: float, low: float | None, high: float | None, digits: int = 3, sign: str = "") -> str:
+    """As tables show a number; sign: "+" for one that is a difference"""
+    how = f"{sign}.{digits}f"
+    return f"{mean:{how}}" + ("" if low is None else f" ({low:{how}} to {high:{how}})")
 
 
 def columns_of(items: list[dict]) -> list[str]:

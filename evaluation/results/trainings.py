@@ -21,7 +21,7 @@ from .cases import COMPARED, Case, Cast, Drawn
 from .curves import Cases
 from .curves import summarise as means_of
 from .evaluate import weights_of
-from .tables import Mean, grid, interval
+from .tables import Mean, grid, interval, with_interval
 
 LABELS = ("joy", "anger", "surprise", "sadness")
 LESS = " less "  # between the names of two runs: a column of differences
@@ -83,7 +83,7 @@ def summarise(items: list[dict]) -> list[Mean]:
 
 def difference(mean: Mean) -> str:
     """As it is shown, with its sign and its interval."""
-    return f"{mean.mean:+.3f} ({mean.low:+.3f} to {mean.high:+.3f})"
+    return with_interval(mean.mean, mean.low, mean.high, sign="+")
 
 
 def table(means: list[Mean]) -> Iterator[str]:

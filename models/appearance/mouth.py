@@ -93,7 +93,7 @@ def brightened(mouths: Tensor, hole: Tensor, inside: Tensor) -> Tensor:
     hole, inside = hole.clamp(0, 1), inside.clamp(0, 1)
     light = (mouths + 1).mean(1, keepdim=True) / 2
     around = inside.maximum(hole) < 0.01
-    skin = _usual(light, around, 0.7).clamp(min=0.02)  # there may be a beard
+    skin = _skin(light, around)
     light = light / skin
     brightest = _usual(light, inside * hole > 0.5, 0.85)
     gain = (TEETH[0] / skin + TEETH[1]).clamp(max=MOST) / brightest.clamp(min=1e-3)
@@ -112,8 +112,8 @@ def shaded(mouths: Tensor, given: Tensor, hole: Tensor, inside: Tensor) -> Tenso
     """
     hole, inside = hole.clamp(0, 1), inside.clamp(0, 1)
     light = (given + 1).mean(1, keepdim=True) / 2
-    skin = _usual(light, inside.maximum(hole) < 0.01, 0.7).clamp(min=0.02)
-    teeth = inside * (1 - hole) * smoothstep((light / skin - GUMS[0]) / (GUMS[1] - GUMS[0])) > 0.5
+    light = light / _skin(light, inside.maximum(hole) < 0.01)
+    teeth = inside * (1 - hole) * smoothstep((light - GUMS[0]) / (GUMS[1] - GUMS[0])) > 0.5
     rows = torch.arange(SIDE, device=mouths.device).to(mouths)[:, None]
     lowest = torch.where(teeth, rows, 0.0).amax(2, keepdim=True)  # of each column
     seen = teeth.any(2, keepdim=True).to(mouths)
@@ -126,6 +126,11 @@ def _tint(mouths: Tensor, part: Tensor) -> Tensor:
     """(B, 3, 1, 1) colour of a part, of its brightness."""
     colour = ((mouths + 1) * part).sum((2, 3), keepdim=True) + 1e-3
     return colour / colour.mean(1, keepdim=True)
+
+
+def _skin(light: Tensor, around: Tensor) -> Tensor:
+    """(B, 1, 1, 1) its brightness, where it lies or a beard does."""
+    return _usual(light, around, 0.7).clamp(min=0.02)
 
 
 def _usual(light: Tensor, part: Tensor, quantile: float) -> Tensor:
