@@ -6,13 +6,11 @@ acted face minus that person's own neutral, averaged over five people; the other
 
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from ..models.faces.mesh import FaceMesh
-from ..models.pixels import from_bytes
+from ..models.pictures import read_picture
 
 ANCHOR_PEOPLE = ("P001", "P003", "P005", "P007", "P009")
 TEST_PEOPLE = ("P002", "P004", "P006", "P008", "P010")
@@ -22,16 +20,18 @@ CELLS = (  # of a sheet, row by row
 )  # fmt: skip
 
 
-def read_sheet(mesh: FaceMesh, sheet: Path) -> Tensor:
-    """Blendshapes (16, 51) of the faces in a 4x4 sheet, in the order of CELLS."""
-    with Image.open(sheet) as picture:
-        pixels = from_bytes(torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1))
-    height, width = pixels.shape[1] // 4, pixels.shape[2] // 4
+def acted_faces(folder: Path) -> dict[str, Tensor]:
+    """The acted faces by CELLS, (3, h, w) each in [-1, 1]; folder: one of openpeople's people"""
+    rows = read_picture(folder / "assets" / "emotions_sheet.jpg").chunk(4, dim=1)
+    return dict(zip(CELLS, (cell for row in rows for cell in row.chunk(4, dim=2)), strict=True))
+
+
+def read_acted(mesh: FaceMesh, folder: Path) -> Tensor:
+    """Blendshapes (16, 51) of these faces, in the order of CELLS."""
     rows = []
-    for number, name in enumerate(CELLS):
-        top, left = number // 4 * height, number % 4 * width
-        faces = mesh.find(pixels[:, top : top + height, left : left + width], limit=1)
+    for name, picture in acted_faces(folder).items():
+        faces = mesh.find(picture, limit=1)
         if not faces:
-            raise ValueError(f'found no face in cell "{name}" of {sheet}, want a sheet of 4x4 portraits')
+            raise ValueError(f'found no face in cell "{name}" of {folder}, want a sheet of 4x4 portraits')
         rows.append(faces[0].blendshapes.cpu())
     return torch.stack(rows)

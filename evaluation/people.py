@@ -23,8 +23,10 @@ from ..training.data.photos import Photos, person_of
 from ..training.data.prepare import with_border
 from ..training.data.split import test_people
 from ..training.progress import shown
+from .acted import acted_faces
 
 LABELS = ("joy", "anger", "surprise", "sadness")
+BROUGHT = ("joy", "surprise")  # to calm photos
 SELFIE, SCENE = 512, 1024  # sides of portraits as users bring them, pixels
 
 
@@ -45,6 +47,8 @@ def lay_out(folder: Path, photos: list[Path] | None = None, device: torch.device
     """Write what `evaluate` takes: identities/ (selfies), backgrounds/ (portraits) and pairs.csv.
 
     Every selfie goes with every label into the portrait of the next person. Returns the number of triples.
+    For ways.csv, to and from a face at rest, there are neutral acted faces too, in identities/ and expressions/: smiling
+    selfies as calm as the next but one, and calm photos with each of BROUGHT.
 
     photos  as the sources of lay_out_test_people, which is what is done where they are given
     device  where their faces are looked for
@@ -59,6 +63,15 @@ def lay_out(folder: Path, photos: list[Path] | None = None, device: torch.device
     scenes = people[1:] + people[:1]
     rows = [(a.name, label, b.name) for a, b in zip(people, scenes, strict=True) for label in LABELS]
     write_pairs(folder / "pairs.csv", ((f"{a}.jpg", label, f"{b}.jpg") for a, label, b in rows))
+    ways = []
+    for person, scene, calm in zip(people, scenes, scenes[1:] + scenes[:1], strict=True):
+        neutral, away = to_pil(acted_faces(person)["neutral"]), f"{calm.name}_neutral.png"
+        for kind in ("identities", "expressions"):
+            (folder / kind).mkdir(exist_ok=True)
+            neutral.save(folder / kind / f"{person.name}_neutral.png")
+        ways.append((f"{person.name}.jpg", away, f"{scene.name}.jpg"))
+        ways += [(f"{person.name}_neutral.png", label, f"{scene.name}.jpg") for label in BROUGHT]
+    write_pairs(folder / "ways.csv", ways)
     return len(rows)
 
 

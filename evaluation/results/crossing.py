@@ -19,7 +19,7 @@ from ...models.faces.choice import PASS_THROUGH
 from ...models.faces.mesh import Face
 from ...models.faces.task_file import find_task_file
 from ...models.network.checkpoint import resolve_checkpoint
-from ...models.pictures import read_picture
+from ..acted import acted_faces
 from ..people import find_people
 
 ANNA, BERT = "P001", "P002"
@@ -133,10 +133,9 @@ class Video:
 
 def heads(name: str) -> list[Tensor]:
     """(3, HEAD, HEAD) each: somebody's acted faces"""
-    rows = read_picture(find_people() / name / "assets" / "emotions_sheet.jpg").chunk(4, dim=1)
-    cells = [cell for row in rows for cell in row.chunk(4, dim=2)]
-    beside = (cells[0].shape[2] - cells[0].shape[1]) // 2
-    squares = [cell[None, :, :, beside : beside + cell.shape[1]] for cell in cells]
+    acted = list(acted_faces(find_people() / name).values())
+    beside = (acted[0].shape[2] - acted[0].shape[1]) // 2
+    squares = [cell[None, :, :, beside : beside + cell.shape[1]] for cell in acted]
     return [F.interpolate(each, size=(HEAD, HEAD), mode="bicubic", antialias=True)[0].clamp(-1, 1) for each in squares]
 
 

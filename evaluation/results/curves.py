@@ -17,7 +17,7 @@ from ...models.faces.mesh import Face
 from ...models.pictures import read_picture
 from ...models.pipeline import Painting
 from ...training.progress import shown
-from ..acted import CELLS
+from ..acted import acted_faces
 from .cases import LABELS, MEASURED, Case, Cast, Clock, Drawn, painted, shrink
 from .evaluate import Done, in_part, weights_of
 from .samplers import SAMPLERS, paint
@@ -81,9 +81,9 @@ def finishing(cast: Cast, case: Case) -> Iterator[Drawn]:
 def photos(cast: Cast, case: Case) -> Iterator[Drawn]:
     """The judges know the person from a photo that is not among them, the sheet's neutral face."""
     folder = next(folder for folder in cast.folders if folder.name == case.person)
-    cells = sheet(folder)
-    likeness, known = cast.read(cells["neutral"]), [case.photo, read_picture(folder / "assets" / "studio_portrait.jpg")]
-    known += [cells[name] for name in MORE]
+    acted = acted_faces(folder)
+    likeness, known = cast.read(acted["neutral"]), [case.photo, read_picture(folder / "assets" / "studio_portrait.jpg")]
+    known += [acted[name] for name in MORE]
     for count in PHOTOS:
         who = cast.model.identity(known[:count])
         yield replace(whole(cast, replace(case, who=who), f"{count} photos"), likeness=likeness)
@@ -125,12 +125,6 @@ def whole(cast: Cast, case: Case, setting: str) -> Drawn:
     crops, took = painted(cast.model, case)
     clock = Clock()
     return Drawn(setting, cast.model.finish(crops, case.who, case.what, case.background), took + clock())
-
-
-def sheet(folder: Path) -> dict[str, torch.Tensor]:
-    """The acted faces of one of openpeople's people, by CELLS: (3, h, w) in [-1, 1]"""
-    rows = read_picture(folder / "assets" / "emotions_sheet.jpg").chunk(4, dim=1)
-    return dict(zip(CELLS, (cell for row in rows for cell in row.chunk(4, dim=2)), strict=True))
 
 
 WAYS = {

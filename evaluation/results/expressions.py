@@ -14,7 +14,7 @@ from torch import Tensor
 from ...models.comparison import correlation
 from ...models.expression.library import MOVING, ExpressionLibrary
 from ...models.faces.mesh import FaceMesh
-from ..acted import CELLS, TEST_PEOPLE, read_sheet
+from ..acted import CELLS, TEST_PEOPLE, read_acted
 
 TOP = 5
 FITTING = {  # written down before the test people were measured cell by cell (docs/expressions.md); neutral fits none
@@ -75,9 +75,9 @@ def other_people(
     people: openpeople's folder of people; neutral: (51,) is taken off, else each person's own neutral face
     """
     for person in TEST_PEOPLE:
-        sheet = read_sheet(mesh, people / person / "assets" / "emotions_sheet.jpg")
-        rest = sheet[0] if neutral is None else neutral
-        for word, reading in zip(CELLS[1:], sheet[1:], strict=True):
+        acted = read_acted(mesh, people / person)
+        rest = acted[0] if neutral is None else neutral
+        for word, reading in zip(CELLS[1:], acted[1:], strict=True):
             labels = nearest_labels(library, reading - rest)
             fits = [library.cluster(label) in FITTING[word] for label in labels]
             yield Cell(person, word, labels, fits[0], any(fits))

@@ -18,11 +18,12 @@ from ...models.faces.mesh import FaceMesh
 from ...models.frames import invert, transform
 from ...models.network.checkpoint import ASSETS
 from ...models.pictures import read_picture, to_pil, write_picture
+from ..acted import acted_faces
 from ..people import find_people
 from ..sheets import Row, draw_rows, square_around
 from . import spoiling
 from .cases import MEASURED, SCENE, Cast, shrink
-from .curves import sheet, whole
+from .curves import whole
 from .tables import Mean, cells, grid, write_means
 
 SELFIE = 1024  # longer side, pixels
@@ -56,7 +57,7 @@ class Pictures:
 
     def acted(self, person: str, cell: str) -> Tensor:
         """One of acted.CELLS."""
-        return sheet(self.folder / person)[cell]
+        return acted_faces(self.folder / person)[cell]
 
     def turned(self, person: str) -> Tensor:
         """One of POSTURE's, from the waist up."""

@@ -19,10 +19,10 @@ from torch import Tensor
 from ...models.faces.mesh import FaceMesh
 from ...models.faces.task_file import find_task_file
 from ...models.pictures import read_picture
+from ..acted import acted_faces
 from ..judges.clip import FILE, Clip
 from ..judges.networks import FOLDER, SAME_PERSON, Judges, Verdict
 from ..people import LABELS, people_in
-from .curves import sheet
 from .realism import face_features, spread
 from .tables import grid, interval, with_interval
 
@@ -99,7 +99,7 @@ def read_people(eyes: Eyes, count: int) -> list[Album]:
             eyes.look(read_picture(folder / "assets" / file), f"the {file} of {folder.name}")
             for file in ("amateur_selfie.jpg", "studio_portrait.jpg")
         )
-        acted = sheet(folder)
+        acted = acted_faces(folder)
         names = ("neutral", *ACTED.values())
         cells = {name: eyes.look(acted[name], f'the cell "{name}" of {folder.name}') for name in names}
         people.append(Album(folder.name, selfie, portrait, cells))

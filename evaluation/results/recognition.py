@@ -26,7 +26,7 @@ from ...models.pixels import from_bytes, to_bytes
 from ...training.data.shards import Shards
 from ...training.data.split import is_test_person, test_people
 from ...training.progress import shown
-from ..acted import CELLS
+from ..acted import CELLS, acted_faces
 from ..judges.networks import Judges, find_judges
 from ..people import find_people
 from .tables import grid
@@ -116,9 +116,7 @@ def read_people(folder: Path, mesh: FaceMesh, judges: Judges | None = None) -> F
             kind: read_picture(person / "assets" / f"{name}.jpg")
             for kind, name in (("portrait", "studio_portrait"), ("selfie", "amateur_selfie"))
         }
-        rows = read_picture(person / "assets" / "emotions_sheet.jpg").chunk(4, dim=1)
-        pictures |= dict(zip(CELLS, (cell for row in rows for cell in row.chunk(4, dim=2)), strict=True))
-        for kind, picture in pictures.items():
+        for kind, picture in (pictures | acted_faces(person)).items():
             faces = mesh.find(picture, limit=1)
             if not faces:
                 raise ValueError(f"found no face in {kind} of {person.name}, want openpeople's pictures as they are")

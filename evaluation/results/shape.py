@@ -16,7 +16,7 @@ from ...models.comparison import correlation
 from ...models.encoders import Encoders
 from ...models.faces.mesh import Face, FaceMesh
 from ...models.pictures import read_picture
-from ..acted import CELLS
+from ..acted import CELLS, acted_faces
 from ..people import people_in
 
 ACTED = {"neutral": CELLS[1:], "happy": ("neutral", "sad", "angry", "surprised", "disgusted", "scared", "shocked")}
@@ -45,12 +45,7 @@ class Row:
 
 def read_person(mesh: FaceMesh, folder: Path) -> dict[str, Face]:
     """The 16 acted faces of the sheet, by the names of CELLS, and "selfie", "portrait". folder: one of openpeople's"""
-    sheet = read_picture(folder / "assets" / "emotions_sheet.jpg")
-    height, width = sheet.shape[1] // 4, sheet.shape[2] // 4
-    pictures = {
-        name: sheet[:, i // 4 * height : (i // 4 + 1) * height, i % 4 * width : (i % 4 + 1) * width]
-        for i, name in enumerate(CELLS)
-    }
+    pictures = acted_faces(folder)
     pictures["selfie"] = read_picture(folder / "assets" / "amateur_selfie.jpg")
     pictures["portrait"] = read_picture(folder / "assets" / "studio_portrait.jpg")
     return {name: mesh.find(picture, limit=1)[0] for name, picture in pictures.items()}

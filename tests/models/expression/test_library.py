@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffsfsr.evaluation.acted import ANCHOR_PEOPLE, CELLS, TEST_PEOPLE, read_sheet
+from diffsfsr.evaluation.acted import ANCHOR_PEOPLE, CELLS, TEST_PEOPLE, read_acted
 from diffsfsr.models.expression.labels import nearest, read_labels
 from diffsfsr.models.expression.library import MOVING, STILL, ExpressionLibrary
 from diffsfsr.models.faces.mesh import BLENDSHAPES, FaceMesh
@@ -158,7 +158,7 @@ def test_basic_emotions_are_strong_in_their_own_actions(library, label, strong):
 
 def test_basic_emotions_agree_with_people_who_took_no_part_in_the_anchors(library, mesh, people):
     """The mean reading of five other people, acted face minus their own neutral one."""
-    sheets = torch.stack([read_sheet(mesh, people / name / "assets" / "emotions_sheet.jpg") for name in TEST_PEOPLE])
+    sheets = torch.stack([read_acted(mesh, people / name) for name in TEST_PEOPLE])
     acted = (sheets[:, 1:] - sheets[:, :1]).mean(dim=0)[:, MOVING]
     pairs = {
         "joy": "happy", "anger": "angry", "surprise": "surprised", "sadness": "sad", "disgust": "disgusted",
@@ -173,7 +173,7 @@ def test_basic_emotions_agree_with_people_who_took_no_part_in_the_anchors(librar
 def test_anchors_in_the_table_are_what_is_measured(mesh, people):
     stored = json.loads(TABLE.read_text())
     assert tuple(stored["anchors"]) == CELLS[1:]
-    sheets = [read_sheet(mesh, people / name / "assets" / "emotions_sheet.jpg") for name in ANCHOR_PEOPLE]
+    sheets = [read_acted(mesh, people / name) for name in ANCHOR_PEOPLE]
     neutral, *acted = torch.stack(sheets).mean(dim=0)
     for there, here in [(stored["neutral"], neutral)] + [
         (values, face - neutral) for values, face in zip(stored["anchors"].values(), acted, strict=True)
