@@ -47,8 +47,8 @@ def lay_out(folder: Path, photos: list[Path] | None = None, device: torch.device
     """Write what `evaluate` takes: identities/ (selfies), backgrounds/ (portraits) and pairs.csv.
 
     Every selfie goes with every label into the portrait of the next person. Returns the number of triples.
-    For ways.csv, to and from a face at rest, there are neutral acted faces too, in identities/ and expressions/: smiling
-    selfies as calm as the next but one, and calm photos with each of BROUGHT.
+    For ways.csv, to and from a face at rest, there are neutral acted faces too, in identities/ and expressions/:
+    smiling selfies as calm as the next but one, and calm photos with each of BROUGHT.
 
     photos  as the sources of lay_out_test_people, which is what is done where they are given
     device  where their faces are looked for
