@@ -42,7 +42,8 @@ def one_each(items: Sequence[dict]) -> list[dict]:
     """One result a person, the expressions in turn."""
     people = sorted({item["identity"] for item in items})
     wanted = {(person, LABELS[i % len(LABELS)]) for i, person in enumerate(people)}
-    return [item for item in items if (item["identity"], item["expression"]) in wanted]
+    chosen = [item for item in items if (item["identity"], item["expression"]) in wanted]
+    return sorted(chosen, key=lambda item: item["identity"])  # parts that ran beside each other wrote in any order
 
 
 def worst(items: Sequence[dict], count: int = WORST) -> list[dict]:
