@@ -29,6 +29,13 @@ def turn(stood: Tensor, stands: Tensor) -> Tensor:
     return (stands - stood + 180) % 360 - 180
 
 
-def correlation(a: Tensor, b: Tensor) -> Tensor:
-    """Pearson's, over the last dimension: (..., K), (..., K) -> (...); 0 where either is the same all along."""
-    return F.cosine_similarity(a - a.mean(-1, keepdim=True), b - b.mean(-1, keepdim=True), dim=-1)
+def correlation(a: Tensor, b: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Pearson's, over the last dimension: (..., K), (..., K) -> (...); 0 where either is the same all along.
+
+    weight  (..., K), 0 or more: how much a place counts
+    """
+    if weight is None:
+        return F.cosine_similarity(a - a.mean(-1, keepdim=True), b - b.mean(-1, keepdim=True), dim=-1)
+    total, root = weight.sum(-1, keepdim=True).clamp(min=1e-6), weight.sqrt()
+    a, b = (root * (x - (x * weight).sum(-1, keepdim=True) / total) for x in (a, b))
+    return F.cosine_similarity(a, b, dim=-1)

@@ -10,6 +10,7 @@ B mouths, cut by mouth.frames(): upright, S x S pixels.
 import torch
 from torch import Tensor
 
+from ..comparison import correlation
 from .bands import blur
 
 # Where the gaps are, from the middle outwards, of a front tooth's width, and after them the last tooth.
@@ -55,16 +56,8 @@ def find(mouths: Tensor, seen: Tensor, nose: Tensor) -> tuple[Tensor, Tensor]:
     away = (x - (nose[:, None] + steps)[..., None]).abs()  # (B, M, S)
     gaps = mouths.new_tensor(GAPS[:6]) * widths[:, None]  # (W, K)
     wanted = torch.exp(-((away[:, :, None, None] - gaps[..., None]) / GAP).square()).amax(3)  # (B, M, W, S)
-    match = _correlation(wanted, dark[:, None, None], sure[:, None, None])
+    match = correlation(wanted, dark[:, None, None], sure[:, None, None])
     trust = (seen.sum((1, 2, 3)) / ENOUGH).clamp(max=1).view(-1, 1, 1)
     match = trust * match - FAR * ((steps / ASIDE).square()[:, None] + (widths / WIDTH).log().square() * 4)
     best = match.flatten(1).argmax(1)
     return nose + steps[best // len(widths)], widths[best % len(widths)]
-
-
-def _correlation(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
-    """Over the last axis."""
-    total = weight.sum(-1, keepdim=True).clamp(min=1e-6)
-    a, b = (x - (x * weight).sum(-1, keepdim=True) / total for x in (a, b))
-    spread = (weight * a * a).sum(-1) * (weight * b * b).sum(-1)
-    return (weight * a * b).sum(-1) / spread.clamp(min=1e-12).sqrt()
