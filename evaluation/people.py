@@ -47,8 +47,8 @@ def lay_out(folder: Path, photos: list[Path] | None = None, device: torch.device
     """Write what `evaluate` takes: identities/ (selfies), backgrounds/ (portraits) and pairs.csv.
 
     Every selfie goes with every label into the portrait of the next person. Returns the number of triples.
-    For ways.csv, to and from a face at rest, there are neutral acted faces too, in identities/ and expressions/:
-    smiling selfies as calm as the next but one, and calm photos with each of BROUGHT.
+    There are neutral acted faces too, in identities/ and expressions/: to_rest.csv has smiling selfies as calm as the
+    next person but one, from_rest.csv calm photos with each of BROUGHT.
 
     photos  as the sources of lay_out_test_people, which is what is done where they are given
     device  where their faces are looked for
@@ -63,15 +63,16 @@ def lay_out(folder: Path, photos: list[Path] | None = None, device: torch.device
     scenes = people[1:] + people[:1]
     rows = [(a.name, label, b.name) for a, b in zip(people, scenes, strict=True) for label in LABELS]
     write_pairs(folder / "pairs.csv", ((f"{a}.jpg", label, f"{b}.jpg") for a, label, b in rows))
-    ways = []
+    to_rest, from_rest = [], []
     for person, scene, calm in zip(people, scenes, scenes[1:] + scenes[:1], strict=True):
         neutral, away = to_pil(acted_faces(person)["neutral"]), f"{calm.name}_neutral.png"
         for kind in ("identities", "expressions"):
             (folder / kind).mkdir(exist_ok=True)
             neutral.save(folder / kind / f"{person.name}_neutral.png")
-        ways.append((f"{person.name}.jpg", away, f"{scene.name}.jpg"))
-        ways += [(f"{person.name}_neutral.png", label, f"{scene.name}.jpg") for label in BROUGHT]
-    write_pairs(folder / "ways.csv", ways)
+        to_rest.append((f"{person.name}.jpg", away, f"{scene.name}.jpg"))
+        from_rest += [(f"{person.name}_neutral.png", label, f"{scene.name}.jpg") for label in BROUGHT]
+    write_pairs(folder / "to_rest.csv", to_rest)
+    write_pairs(folder / "from_rest.csv", from_rest)
     return len(rows)
 
 

@@ -19,14 +19,14 @@ def test_layout_pairs_every_selfie_with_another_person(tmp_path):
 
 def test_layout_has_faces_at_rest_for_both_ways(tmp_path):
     lay_out(tmp_path)
-    with open(tmp_path / "ways.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
-    calm = [row for row in rows if row["expression"] not in LABELS]
-    assert len(calm) == 10 and len(rows) == 30
-    for row in rows:
-        assert (tmp_path / "identities" / row["identity"]).is_file()
-        assert (row in calm) == (tmp_path / "expressions" / row["expression"]).is_file()
-        assert len({row[name][:4] for name in ("identity", "background", "expression")}) == 3
+    for name, count in (("to_rest", 10), ("from_rest", 20)):
+        with open(tmp_path / f"{name}.csv", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert len(rows) == count
+        for row in rows:
+            assert (tmp_path / "identities" / row["identity"]).is_file()
+            assert (row["expression"] in LABELS) != (tmp_path / "expressions" / row["expression"]).is_file()
+            assert len({row[column][:4] for column in ("identity", "background", "expression")}) == 3
 
 
 def test_people_are_ten():
