@@ -114,7 +114,7 @@ def add(commands: Commands) -> None:
     )
     sub.add_argument("what", choices=("memory", "video", "sampler", "encoders", "portrait", "crossing", "profiles"))
     sub.add_argument("--comfyui", type=Path, help="folder of ComfyUI (COMFYUI, else .comfyui/ComfyUI)")
-    sub.add_argument("--count", type=int, help="runs (200), frames (300) or rounds (7)")
+    sub.add_argument("--count", type=int, help="runs (200), frames (300) or rounds (7; of a portrait 3)")
     sub.add_argument("--steps", type=int, default=4)
 
     sub = commands.add(demo, "run the portrait workflow on a real ComfyUI and draw a contact sheet")
@@ -319,9 +319,10 @@ def benchmark(args: argparse.Namespace) -> None:
     from ..evaluation.host import benchmark
     from ..evaluation.results import crossing, encoder_times, portrait_times
 
-    alone = {"encoders": encoder_times.run, "portrait": portrait_times.run}
-    if args.what in alone:
-        alone[args.what]()
+    if args.what == "encoders":
+        encoder_times.run()
+    elif args.what == "portrait":
+        portrait_times.run(args.count, args.steps)
     elif args.what == "crossing":
         crossing.run(args.count)
     elif args.what == "profiles":

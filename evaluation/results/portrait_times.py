@@ -1,98 +1,198 @@
-"""What one portrait costs, step by step: `python cli.py benchmark portrait` (ours).
+"""What a portrait costs, part by part: `python cli.py benchmark portrait` (ours).
 
-Measured are processor seconds on one thread, as in encoder_times.py.
+Cold and warm, by threads, and by the number of pixels, faces and frames. Every column of the tables is measured in a
+process of its own. Other work on the machine lengthens what the clock says, and processor seconds little; of some
+rounds the least counts.
 """
 
+import multiprocessing
+import resource
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from ...models.appearance.composed import Composed
-from ...models.appearance.finish import Wish
-from ...models.appearance.warp import warp
-from ...models.codes import Background, Expression, Identity
-from ...models.compositing import paste_faces
-from ...models.frames import crop
+from ...models.network.unused import left_out
 from ...models.pictures import read_picture
-from ...models.pipeline import DiffSFSR, Painting
 from ..people import find_people
-from .encoder_times import milliseconds
 
-SELFIE, SCENE, LABEL = "P009", "P003", "joy"
-DETAIL = 4  # pixels of the finished crop for each of the frame's
-ROUNDS = 5
+SELFIE, SCENE = "P009", "P003"
+SIDE, SLOT = 2048, 512  # of the scene, and of each portrait in a picture of several faces, pixels
+THREADS, SIDES, FACES, FRAMES = (1, 2), (512, 1024, SIDE), (1, 2, 4, 8), (1, 4, 16)
+STEPS, ROUNDS = 4, 3
+START, LOAD, ALL = "start Python, import torch and diffusers", "load the networks", "**all of these**"
+FIND_SELFIE, ENCODE = "find the selfie's face", "encode it, and the word"
+ONCE = START, LOAD, FIND_SELFIE, ENCODE  # for a whole video
+PREVIEW = "a preview, in place of paint and finish"
 
 
-def run() -> None:
-    """Of the bundled model."""
-    for line in lines(DiffSFSR.load("mini")):
+@dataclass(frozen=True)
+class Setting:
+    threads: int = 1
+    side: int = SIDE  # pixels of the scene; the selfie is made smaller by as much
+    faces: int | None = None  # in a picture of so many portraits; None: the scene
+    frames: int = 1  # each the same picture
+    steps: int = STEPS  # of the painter
+    rounds: int = ROUNDS
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds and memory. What is done once in a process has no warm ones."""
+
+    cold: float  # of the clock, the first time in its process
+    warm: float | None = None  # of the clock, after that
+    processor: float | None = None  # of all threads together, after the first time
+    memory: float = 0.0  # MiB, the most that the process had held by the end of the first time
+
+
+@dataclass(frozen=True)
+class Measured:
+    parts: dict[str, Cost]  # by name, what a portrait takes, in its order
+    asides: dict[str, Cost]  # what these consist of, and what could stand in their place
+
+
+def run(count: int | None = None, steps: int = STEPS) -> None:
+    """Of the bundled model; count: rounds."""
+    for line in lines(apart, steps, count or ROUNDS):
         print(line, flush=True)
 
 
-@torch.inference_mode()
-def lines(model: DiffSFSR, sampling: int = Painting.steps, rounds: int = ROUNDS) -> Iterator[str]:
-    """A Markdown table, a row for each step; medians of so many rounds. sampling: the painter's steps"""
-    people = find_people()
-    selfie, picture = (
-        read_picture(people / person / "assets" / f"{photo}.jpg")
-        for person, photo in ((SELFIE, "amateur_selfie"), (SCENE, "studio_portrait"))
+def lines(measure: Callable[[Setting], Measured], steps: int = STEPS, rounds: int = ROUNDS) -> Iterator[str]:
+    """Four Markdown tables. measure: see measure() and apart(); asked once for each setting"""
+    measure, setting = cache(measure), Setting(steps=steps, rounds=rounds)
+    columns = {}
+    for threads in THREADS:
+        found, name = measure(replace(setting, threads=threads)), many(threads, "thread")
+        for which, title in (("cold", "cold"), ("warm", "warm"), ("processor", "warm, processor")):
+            columns[f"{name}: {title}"] = seconds(found, which)
+        columns[f"{name}: most memory so far, MiB"] = megabytes(found)
+    yield from table(f"a portrait of {SIDE} pixels, seconds", columns)
+    sides = {f"{side} px": replace(setting, side=side) for side in SIDES}
+    yield from compare("processor seconds by the side of the scene", sides, measure)
+    crowds = {many(n, "face"): replace(setting, faces=n) for n in FACES}
+    yield from compare(f"processor seconds by faces in a picture of {4 * SLOT}x{2 * SLOT} pixels", crowds, measure)
+    videos = {many(n, "frame"): replace(setting, side=SLOT, frames=n) for n in FRAMES}
+    yield from compare(f"processor seconds by frames of {SLOT} pixels", videos, measure)
+
+
+def compare(heading: str, settings: dict[str, Setting], measure: Callable[[Setting], Measured]) -> Iterator[str]:
+    """A table with a column for each setting."""
+    columns = {}
+    for name, setting in settings.items():
+        found = measure(setting)
+        most = f"{max(cost.memory for cost in found.parts.values()):.0f}"
+        columns[name] = seconds(found, "processor") | each_frame(setting, found) | {"most memory, MiB": most}
+    rows = max(columns.values(), key=len)
+    yield from table(heading, {name: {row: column.get(row, "") for row in rows} for name, column in columns.items()})
+
+
+def each_frame(setting: Setting, found: Measured) -> dict[str, str]:
+    """Frames a second of one thread; what is done once for a video, with the selfie, is left out."""
+    if setting.frames == 1:
+        return {}
+    spent = {name: cost.processor for name, cost in found.parts.items() if name not in ONCE}
+    (paint,) = (name for name in spent if name.startswith("paint"))
+    whole = sum(spent.values())
+    without = whole - spent[paint] - spent["finish"] + found.asides[PREVIEW].processor
+    ways = {"frames a second": whole, "frames a second without the painter": without}
+    return {name: f"{setting.frames / value:.2f}" for name, value in ways.items()}
+
+
+def seconds(found: Measured, which: str) -> dict[str, str]:
+    """A column of "cold", "warm" or "processor" seconds: the parts, their sum, and the asides."""
+    parts, asides = (
+        {name: value for name, cost in costs.items() if (value := getattr(cost, which)) is not None}
+        for costs in (found.parts, found.asides)
     )
-    width, height = picture.shape[:0:-1]
-    yield f"A portrait of {width}x{height} pixels, a selfie of {selfie.shape[2]}x{selfie.shape[1]}:\n"
-    yield "| step | processor ms |\n|---|---|"
+    return {name: f"{value:.3f}" for name, value in (parts | {ALL: sum(parts.values())} | asides).items()}
+
+
+def megabytes(found: Measured) -> dict[str, str]:
+    return {name: f"{cost.memory:.0f}" for name, cost in (found.parts | found.asides).items()}
+
+
+def many(n: int, name: str) -> str:
+    return f"{n} {name}{'s' * (n > 1)}"
+
+
+def table(heading: str, columns: dict[str, dict[str, str]]) -> Iterator[str]:
+    """Markdown; the first column says which rows there are, and a cell is empty where another has none."""
+    yield f"\n| {heading} | {' | '.join(columns)} |\n{'|---' * (len(columns) + 1)}|"
+    for row in next(iter(columns.values())):
+        yield f"| {row} | {' | '.join(column.get(row, '') for column in columns.values())} |"
+
+
+def apart(setting: Setting) -> Measured:
+    """measure() in a process of its own, from its start on."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        return process.submit(measure, setting, time.time()).result()
+
+
+def measure(setting: Setting, begun: float | None = None) -> Measured:
+    """begun: when this process was started, seconds since 1970, where it was for nothing but this"""
+    with left_out(alone=begun is not None):
+        from ...models.pipeline import DiffSFSR, Painting
+        from .portrait_parts import Portrait
+    parts = {} if begun is None else {START: Cost(time.time() - begun, memory=memory())}
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(setting.threads)
     try:
-        for name, step in steps(model, selfie, picture, sampling).items():
-            yield f"| {name} | {milliseconds(step, rounds):.0f} |"
+        with torch.inference_mode():
+            pictures = scene(setting)
+            loading = time.perf_counter()
+            model = DiffSFSR.load("mini")
+            parts[LOAD] = Cost(time.perf_counter() - loading, memory=memory())
+            choose = "all" if setting.faces else "largest"
+            portrait = Portrait(model, selfie(setting), pictures, choose, Painting(setting.steps))
+            parts |= {name: clock(part, setting.rounds) for name, part in portrait.parts().items()}
+            return Measured(parts, {name: clock(part, setting.rounds) for name, part in portrait.asides().items()})
     finally:
         torch.set_num_threads(threads)
 
 
-def steps(model: DiffSFSR, selfie: Tensor, picture: Tensor, sampling: int) -> dict[str, Callable[[], object]]:
-    """By name, what is done for a portrait. selfie, picture: (3, H, W) in [-1, 1]"""
-    encoders = model.encoders
-    faces = [encoders.mesh.find(each) for each in (selfie, picture)]
-    who, scene, what = model.identity([selfie]), model.background(picture), model.expression(LABEL)
-    painted = model.paint(who, what, scene, Painting(sampling), wish=Wish())
-    finished = model.finish(painted, who, what, scene)
-    return {
-        "selfie: find the face": lambda: encoders.mesh.find(selfie),
-        "selfie: code and appearance": lambda: encoders.identity([selfie], known=faces[:1].__getitem__),
-        "background: find the face": lambda: encoders.mesh.find(picture),
-        "background: cut it out": lambda: encoders.cut_out([picture].__getitem__, faces[1:]),
-        f"paint, {sampling} steps": lambda: model.paint(who, what, scene, Painting(sampling), wish=Wish()),
-        **finishing(model, painted, who, what, scene),
-        "finish, all of it": lambda: model.finish(painted, who, what, scene),
-        "paste": lambda: paste_faces(finished, scene),
-        "preview, all of it: no painter": lambda: model.preview(who, what, scene),
-    }
+def clock(work: Callable[[], object], rounds: int) -> Cost:
+    """Of something that is done once, and then in so many rounds."""
+    begun = time.perf_counter()
+    work()
+    cold, most, warm, processor = time.perf_counter() - begun, memory(), [], []
+    for _ in range(rounds):
+        begun, before = time.perf_counter(), time.process_time()
+        work()
+        warm.append(time.perf_counter() - begun)
+        processor.append(time.process_time() - before)
+    return Cost(cold, min(warm), min(processor), most)
 
 
-def finishing(
-    model: DiffSFSR, painted: Tensor, who: Identity, what: Expression, scene: Background
-) -> dict[str, Callable[[], object]]:
-    """By name, parts of what finishing does."""
-    own, size = who.appearances[0], DETAIL * scene.crop.shape[-1]
-    shape, mesh = model.encoders.shape, model.encoders.mesh
-    wants = model.encoders.finisher.wants(what.code)
-    there = DETAIL * scene.points
-    around = crop(scene.pictures, DETAIL * scene.matrix, size)
+def memory() -> float:
+    """MiB, the most that this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
-    def target() -> Tensor:
-        return shape.wanted(shape.person(own.points, own.blendshapes, mesh), wants, there, scene.blendshapes, 1.0)
 
-    def composed() -> Composed:
-        place = model.encoders.finisher.place(scene, 0, scene.pictures.__getitem__, Wish())
-        return model.encoders.finisher.compose(painted, place, own, wants, points, 1.0)
+def selfie(setting: Setting) -> Tensor:
+    """(3, H, W) in [-1, 1]"""
+    return scaled(read_picture(find_people() / SELFIE / "assets" / "amateur_selfie.jpg"), setting.side / SIDE)
 
-    points = target()
-    face = composed()
-    return {
-        "finish: the wanted mesh": target,
-        f"finish: warp the selfie to {size} px": lambda: warp(own.photos, own.points, points, size),
-        f"finish: warp the scene to {size} px": lambda: warp(around, there, points, size),
-        "finish: retouch": lambda: model.encoders.retoucher.retouch(face),
-        "finish: teeth": lambda: model.encoders.mouth.paint(face.face, points, face.parts[:, :1], face.parts[:, :1]),
-    }
+
+def scene(setting: Setting) -> Tensor:
+    """(frames, 3, H, W) in [-1, 1]: one portrait, or so many faces in a grey picture that has room for the most."""
+    folder = find_people()
+    if setting.faces is None:
+        picture = scaled(read_picture(folder / SCENE / "assets" / "studio_portrait.jpg"), setting.side / SIDE)
+    else:
+        picture = torch.zeros(3, 2 * SLOT, max(FACES) // 2 * SLOT)
+        for i, person in enumerate(sorted(folder.glob("P*"))[: setting.faces]):
+            own = read_picture(person / "assets" / "studio_portrait.jpg")
+            top, left = i % 2 * SLOT, i // 2 * SLOT
+            picture[:, top : top + SLOT, left : left + SLOT] = scaled(own, SLOT / own.shape[-1])
+    return picture.expand(setting.frames, -1, -1, -1)
+
+
+def scaled(picture: Tensor, factor: float) -> Tensor:
+    size = [round(factor * side) for side in picture.shape[1:]]
+    return picture if factor == 1 else F.interpolate(picture[None], size=size, mode="area")[0]

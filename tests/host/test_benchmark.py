@@ -14,6 +14,7 @@ def test_memory_is_read_after_every_run(host):
 def test_a_video_is_run_and_its_peak_seen(host):
     (video,) = videos(host, [4], steps=1)
     assert video.images == pytest.approx(26.5) and video.peak >= video.before > 200
+    assert min(video.seconds, video.unpainted) > 0
 
 
 def test_three_ways_are_timed_with_one_and_two_times_the_steps(host):
