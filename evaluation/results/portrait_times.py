@@ -20,6 +20,7 @@ from torch import Tensor
 from ...models.network.unused import left_out
 from ...models.pictures import read_picture
 from ..people import find_people
+from .tables import grid
 
 SELFIE, SCENE = "P009", "P003"
 SIDE, SLOT = 2048, 512  # of the scene, and of each portrait in a picture of several faces, pixels
@@ -123,9 +124,9 @@ def many(n: int, name: str) -> str:
 
 def table(heading: str, columns: dict[str, dict[str, str]]) -> Iterator[str]:
     """Markdown; the first column says which rows there are, and a cell is empty where another has none."""
-    yield f"\n| {heading} | {' | '.join(columns)} |\n{'|---' * (len(columns) + 1)}|"
-    for row in next(iter(columns.values())):
-        yield f"| {row} | {' | '.join(column.get(row, '') for column in columns.values())} |"
+    rows = ([row, *(column.get(row, "") for column in columns.values())] for row in next(iter(columns.values())))
+    yield ""
+    yield from grid((heading, *columns), rows)
 
 
 def apart(setting: Setting) -> Measured:
