@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ...models.network.unused import left_out
 from ...models.pictures import read_picture
-from ..people import find_people
+from ..people import find_people, people_in
 from .tables import grid
 
 SELFIE, SCENE = "P009", "P003"
@@ -182,12 +182,11 @@ def selfie(setting: Setting) -> Tensor:
 
 def scene(setting: Setting) -> Tensor:
     """(frames, 3, H, W) in [-1, 1]: one portrait, or so many faces in a grey picture that has room for the most."""
-    folder = find_people()
     if setting.faces is None:
-        picture = scaled(read_picture(folder / SCENE / "assets" / "studio_portrait.jpg"), setting.side / SIDE)
+        picture = scaled(read_picture(find_people() / SCENE / "assets" / "studio_portrait.jpg"), setting.side / SIDE)
     else:
         picture = torch.zeros(3, 2 * SLOT, max(FACES) // 2 * SLOT)
-        for i, person in enumerate(sorted(folder.glob("P*"))[: setting.faces]):
+        for i, person in enumerate(people_in()[: setting.faces]):
             own = read_picture(person / "assets" / "studio_portrait.jpg")
             top, left = i % 2 * SLOT, i // 2 * SLOT
             picture[:, top : top + SLOT, left : left + SLOT] = scaled(own, SLOT / own.shape[-1])
